@@ -1,0 +1,280 @@
+"""The manifest: a CSV file that says which videos there are, what they show and which split they belong to.
+
+Columns: path,label,split,fold,group,start_seconds,end_seconds,status,num_frames,fps and, where `prepare` wrote them,
+reason,digest. Only path and label are required; other columns are allowed and ignored.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import hashlib
+import io
+import math
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from functools import cached_property
+from pathlib import Path
+
+from kinesics.errors import UserError, unknown
+from kinesics.files import read_text, write_text
+from kinesics.types import STATUSES, VideoItem
+
+COLUMNS = ("path", "label", "split", "fold", "group", "start_seconds", "end_seconds", "status", "num_frames", "fps")
+EXTRA_COLUMNS = ("reason", "digest")
+SPLITS = ("train", "val", "test")
+USABLE = ("", "ok", "partial")
+"""Statuses of rows that are trained and tested on; an empty one has not been checked."""
+WANTED = "a CSV file whose first line names the columns, at least path,label"
+_OTHER_SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "validate": "val", "testing": "test"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip of a manifest. `path` is relative to the CSV file; `line` is where it stands in it (0: nowhere yet).
+
+    Raises:
+        ValueError: an empty path or label, a split or status that does not exist, a number out of range.
+    """
+
+    path: str
+    labels: tuple[str, ...]
+    split: str = ""
+    fold: int | None = None
+    group: str = ""
+    start_seconds: float | None = None
+    end_seconds: float | None = None
+    status: str = ""
+    num_frames: int | None = None
+    fps: float | None = None
+    reason: str = ""
+    digest: str = ""
+    line: int = field(default=0, compare=False)
+
+    def __post_init__(self) -> None:
+        if not self.path or "\0" in self.path:
+            raise ValueError("the path is empty" if not self.path else "the path holds a zero byte")
+        if not self.labels or not all(self.labels):
+            raise ValueError("the label is empty")
+        if len(set(self.labels)) != len(self.labels):
+            raise ValueError(f"a label stands twice in '{'|'.join(self.labels)}'")
+        if broken := [label for label in self.labels if "|" in label or label != label.strip()]:
+            raise ValueError(f"the label '{broken[0]}' holds a '|' (which separates labels) or outer blanks")
+        if self.split not in ("", *SPLITS):
+            raise unknown_value("split", self.split, SPLITS)
+        if self.status not in ("", *STATUSES):
+            raise unknown_value("status", self.status, STATUSES)
+        for name, least in (("fold", 0), ("start_seconds", 0), ("end_seconds", 0), ("num_frames", 0), ("fps", 1e-6)):
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and value >= least):
+                raise ValueError(f"{name} is {value}, wanted a number {'above' if name == 'fps' else 'of at least'} 0")
+        if self.end_seconds is not None and self.end_seconds <= (self.start_seconds or 0.0):
+            raise ValueError(f"end_seconds {self.end_seconds} is not after start_seconds {self.start_seconds or 0.0}")
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has frames, as far as is known."""
+        return self.status in USABLE
+
+    @property
+    def id(self) -> str:
+        """The name of the clip: its path, and `#start-end` for a part of a video."""
+        if self.start_seconds is None and self.end_seconds is None:
+            return self.path
+        return f"{self.path}#{_cell(self.start_seconds)}-{_cell(self.end_seconds)}"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """The rows of a CSV file with the classes they name, in natural order (2 before 10)."""
+
+    path: Path
+    rows: tuple[Row, ...]
+    classes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not self.classes:
+            object.__setattr__(self, "classes", class_names(self.rows))
+
+    @property
+    def multi_label(self) -> bool:
+        """Whether any clip has more than one label; it takes a sigmoid loss then."""
+        return any(len(row.labels) > 1 for row in self.rows)
+
+    @cached_property
+    def sha256(self) -> str:
+        """The SHA-256 of what the rows say: the same for two files that differ in line ends or ignored columns only."""
+        return hashlib.sha256(to_csv(self.rows).encode()).hexdigest()
+
+    def items(self, split: str | None = None, *, folds: Collection[int] | None = None) -> list[VideoItem]:
+        """The usable clips (status empty, ok or partial) of a split, of some folds, or all, with absolute paths.
+
+        Raises:
+            UserError: `split` is not train, val or test.
+        """
+        if split is not None and split not in SPLITS:
+            raise unknown("split", split, SPLITS)
+        index = {name: i for i, name in enumerate(self.classes)}
+        folder = self.path.parent.absolute()
+        return [
+            VideoItem(
+                id=row.id,
+                path=folder / row.path,
+                labels=tuple(sorted(index[label] for label in row.labels)),
+                start_seconds=row.start_seconds,
+                end_seconds=row.end_seconds,
+                fps=row.fps,
+                group=row.group,
+            )
+            for row in self.rows
+            if row.usable and split in (None, row.split) and (folds is None or row.fold in folds)
+        ]
+
+
+def read_manifest(path: Path) -> Manifest:
+    """The manifest in a CSV file.
+
+    Raises:
+        UserError: it is missing, not such a CSV file, or names a clip twice; file and line are named.
+    """
+    path = Path(path)
+    rows = read_rows(path)
+    seen: dict[str, int] = {}
+    for row in rows:
+        if (first := seen.setdefault(row.id, row.line)) != row.line:
+            raise UserError(f"{path}:{row.line}: '{row.id}' stands in line {first} already (two labels are 'a|b')")
+    return Manifest(path, rows)
+
+
+def write_manifest(manifest: Manifest, path: Path) -> None:
+    """Write the rows to `path`, whole or not at all. Paths in the rows stay as they are."""
+    write_text(Path(path), to_csv(manifest.rows))
+
+
+def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Row, ...]:
+    """The rows of a CSV file, duplicates included; `columns` says which column of the file stands for one of ours.
+
+    read_rows(Path("labels.csv"), {"path": "file", "group": "subject"})
+
+    Raises:
+        UserError: what is wrong, in which file and line.
+    """
+    text = read_text(path, WANTED)
+    if "\0" in text:
+        raise UserError(f"{path}: not a text file; wanted {WANTED}")
+    if not text.strip():
+        raise UserError(f"{path}: the file is empty; wanted {WANTED}")
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows: list[Row] = []
+    places: dict[str, int] | None = None
+    num_fields = 0
+    try:
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if places is None:
+                places, num_fields = _places(path, reader.line_num, cells, columns or {}), len(cells)
+                continue
+            if len(cells) != num_fields:
+                raise UserError(
+                    f"{path}:{reader.line_num}: found {len(cells)} fields where the first line names {num_fields}"
+                    " (a comma inside a field needs double quotes around it)"
+                )
+            rows.append(_row(path, reader.line_num, {name: cells[i].strip() for name, i in places.items()}))
+    except csv.Error as error:
+        raise UserError(f"{path}:{reader.line_num}: not CSV ({error}); wanted {WANTED}") from None
+    if not rows:
+        raise UserError(f"{path}: no rows below the column names; wanted one line for each clip")
+    return tuple(rows)
+
+
+def to_csv(rows: Iterable[Row]) -> str:
+    """The rows as CSV text; the columns reason and digest appear where a row has one."""
+    rows = list(rows)
+    names = COLUMNS + EXTRA_COLUMNS if any(row.reason or row.digest for row in rows) else COLUMNS
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for row in rows:
+        writer.writerow(["|".join(row.labels) if name == "label" else _cell(getattr(row, name)) for name in names])
+    return text.getvalue()
+
+
+def class_names(rows: Iterable[Row]) -> tuple[str, ...]:
+    """All labels of the rows in natural order: 0, 1, 2, 10 and a2, a10."""
+    return tuple(sorted({label for row in rows for label in row.labels}, key=natural_key))
+
+
+def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
+    """A sort key that counts: a2 before a10, numbers before words, capitals beside small letters."""
+    parts = re.split(r"([0-9]+)", text)
+    return [(0, int(p), "") if i % 2 else (1, 0, p.casefold()) for i, p in enumerate(parts) if p], text
+
+
+def unknown_value(kind: str, value: str, choices: Sequence[str]) -> ValueError:
+    """As `errors.unknown`, for a value whose file and line are added further up."""
+    return ValueError(str(unknown(kind, value, choices)))
+
+
+def split_name(text: str) -> str:
+    """One of our names of splits for what others call them: Validation → val. What is foreign stays as it is."""
+    return _OTHER_SPLIT_NAMES.get(text.lower(), text.lower() if text.lower() in SPLITS else text)
+
+
+def _places(path: Path, line: int, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
+    """Where each of our columns stands in the file."""
+    names = [cell.strip() for cell in header]
+    ours = COLUMNS + EXTRA_COLUMNS
+    for name in columns:
+        if name not in ours:
+            raise unknown("column", name, ours)
+    if len(names) == 1 and (other := next((mark for mark in ";\t" if mark in names[0]), None)):
+        raise UserError(f"{path}:{line}: fields are separated by {other!r}; wanted commas")
+    if twice := [name for name in names if name and names.count(name) > 1]:
+        raise UserError(f"{path}:{line}: two columns are named '{twice[0]}'")
+    places = {}
+    for name in ours:
+        theirs = columns.get(name, name)
+        if theirs in names:
+            places[name] = names.index(theirs)
+        elif name in columns or name in ("path", "label"):
+            if not {name.lower() for name in names} & set(ours) and any("/" in n or "." in n for n in names):
+                raise UserError(f"{path}:{line}: no line with column names; the first line must be such as path,label")
+            near = difflib.get_close_matches(theirs.lower(), [n.lower() for n in names], n=1)
+            hint = f"; is it '{names[[n.lower() for n in names].index(near[0])]}'?" if near else ""
+            raise UserError(f"{path}:{line}: no column '{theirs}' among {', '.join(names)}{hint}")
+    return places
+
+
+def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
+    kinds = {f.name: str(f.type) for f in fields(Row)}
+    values: dict[str, str | float | int | None] = {}
+    try:
+        for name, text in cells.items():
+            if name == "label" or not text:
+                continue
+            values[name] = _number(name, text, kinds[name].startswith("int")) if "None" in kinds[name] else text
+        labels = tuple(label.strip() for label in cells["label"].split("|"))
+        values["split"] = split_name(cells.get("split", ""))
+        return Row(**{"path": "", **values}, labels=labels, line=line)  # type: ignore[arg-type]
+    except ValueError as error:
+        raise UserError(f"{path}:{line}: {error}") from None
+
+
+def _number(name: str, text: str, whole: bool) -> float | int:
+    """The number in a cell; 3.0 is whole too, since spreadsheets write it so."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value) or (whole and value != int(value)):
+        raise ValueError(f"{name} is '{text}', wanted a {'whole ' if whole else ''}number or nothing")
+    return int(value) if whole else value
+
+
+def _cell(value: str | float | int | None) -> str:
+    """The shortest text that reads back as the same value: 2.0 → 2, None → nothing."""
+    if isinstance(value, float):
+        return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
+    return "" if value is None else str(value)
