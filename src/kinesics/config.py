@@ -91,7 +91,9 @@ class OptimConfig:
     head_rate: float = 5.0
     """Learning rate of the classifier, as a multiple."""
     trunk_rate: float = 1.0
-    """Learning rate of the first stage as a multiple; it rises to 1 at the last. 0 freezes the trunk."""
+    """Learning rate of the first stage as a multiple; it rises evenly (in ratio) to 1 at the last."""
+    frozen_stages: int = 0
+    """How many of the trunk's stages, from the first, keep their weights."""
     label_smoothing: float = 0.0
     """Share of the target spread over all classes."""
     balance: Literal["none", "sampler", "weights"] = "none"

@@ -1,0 +1,116 @@
+"""Samples out of videos: random views to train on, planned views to test on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Generator, Tensor
+from torch.utils.data import Dataset
+
+from kinesics.config import InputConfig
+from kinesics.data.transforms import test_crops
+from kinesics.errors import VideoError
+from kinesics.types import Sample, VideoItem, one_hot
+from kinesics.video.decode import open_video
+from kinesics.video.sampling import dense_indices, segment_indices
+from kinesics.video.views import ViewPlan
+
+Transform = Callable[[Tensor, Tensor, Generator], tuple[Tensor, Tensor]]
+
+
+def keyed_generator(*key: int) -> Generator:
+    """A generator that depends on nothing but `key`, such as (seed, epoch, index): any draw can be made again."""
+    state = np.random.SeedSequence(key).generate_state(2, np.uint32)
+    return torch.Generator().manual_seed(int(state[0]) << 31 ^ int(state[1]))
+
+
+@dataclass(frozen=True)
+class TrainClips(Dataset[Sample | VideoError]):
+    """Random views of training videos, keyed by (epoch, index) rather than by index.
+
+    A video that cannot be decoded gives its VideoError in place of a Sample: whoever asked decides, and no other video
+    ever takes its place.
+    """
+
+    items: Sequence[VideoItem]
+    num_classes: int
+    input: InputConfig
+    transform: Transform
+    seed: int
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, key: tuple[int, int]) -> Sample | VideoError:
+        epoch, index = key
+        item = self.items[index]
+        generator = keyed_generator(self.seed, epoch, index)
+        settings = self.input
+
+        def indices(num_frames: int) -> Tensor:
+            stack = settings.frames_per_segment
+            if settings.sampling == "dense":
+                steps = settings.num_segments
+                return dense_indices(
+                    num_frames, steps, stride=settings.stride, frames_per_segment=stack, generator=generator
+                )
+            return segment_indices(num_frames, settings.num_segments, frames_per_segment=stack, generator=generator)
+
+        try:
+            clip, frames, _ = read_clip(item, settings.resize, indices)
+        except VideoError as error:
+            return error
+        target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
+        clip, target = self.transform(clip, target, generator)
+        return Sample(item.id, clip[None], target, frames[None])
+
+
+@dataclass(frozen=True)
+class TestClips(Dataset[Sample | VideoError]):
+    """The views of a plan, the same each time. A video that cannot be decoded gives its VideoError."""
+
+    __test__ = False  # not a test case, whatever pytest makes of the name
+
+    items: Sequence[VideoItem]
+    num_classes: int
+    plan: ViewPlan
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: int) -> Sample | VideoError:
+        item = self.items[index]
+        plan = self.plan
+        try:
+            frames_TCHW, frames, _ = read_clip(item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1))
+        except VideoError as error:
+            return error
+        clips = frames_TCHW.unflatten(0, (plan.num_clips, plan.num_segments))
+        crops = [test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops) for clip in clips]
+        target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
+        return Sample(item.id, torch.cat(crops), target, frames.unflatten(0, (plan.num_clips, plan.num_segments)))
+
+
+def read_clip(item: VideoItem, short_side: int, indices: Callable[[int], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    """The frames of `indices(num_frames)` (T, F): clip (T, 3·F, H, W) uint8, indices (T, F), seconds (T, F).
+
+    Raises:
+        VideoError: the file cannot be decoded.
+    """
+    reader = open_video(
+        item.path,
+        short_side=short_side,
+        start_seconds=item.start_seconds,
+        end_seconds=item.end_seconds,
+        fps=item.fps,
+    )
+    try:
+        wanted = indices(reader.num_frames)
+        frames = reader.frames_at(wanted.flatten()).unflatten(0, tuple(wanted.shape))
+        seconds = reader.seconds_at(wanted.flatten()).unflatten(0, tuple(wanted.shape))
+    finally:
+        reader.close()
+    return frames.flatten(1, 2), wanted, seconds

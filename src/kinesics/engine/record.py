@@ -1,0 +1,89 @@
+"""What a run writes down about itself: versions, settings, log.csv and TensorBoard."""
+
+from __future__ import annotations
+
+import csv
+import importlib.metadata
+import io
+import json
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+import kinesics
+from kinesics.files import write_text
+
+PACKAGES = ("torch", "lightning-fabric", "av", "numpy", "safetensors", "torchmetrics", "opencv-contrib-python-headless")
+COLUMNS = (
+    "epoch",
+    "train_loss",
+    "val_loss",
+    "val_top1",
+    "val_macro_f1",
+    "learning_rate",
+    "clips_per_second",
+    "data_wait",
+    "best",
+)
+
+
+def versions() -> dict[str, str]:
+    """Names and versions of the parts that decide a result."""
+    found = {"kinesics": kinesics.__version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "missing"
+    return found
+
+
+def machine() -> dict[str, Any]:
+    """What the run was computed on."""
+    cuda = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return {"platform": platform.platform(), "threads": torch.get_num_threads(), "cuda": cuda}
+
+
+def write_record(run: Path, record: Mapping[str, Any]) -> None:
+    """Write run.json: what was trained on what, where and with which versions."""
+    write_text(run / "run.json", json.dumps(record, indent=2) + "\n")
+
+
+class RunLog:
+    """log.csv and TensorBoard of one run; silent on all devices but the first."""
+
+    def __init__(self, run: Path, *, enabled: bool = True, tensorboard: bool = True) -> None:
+        self.run = run
+        self.enabled = enabled
+        self.facts: Mapping[str, float] = {}
+        self._writer: Any = None
+        self._tensorboard = tensorboard and enabled
+
+    def write(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Write all rows to log.csv, whole or not at all, and the last one to TensorBoard."""
+        if not self.enabled:
+            return
+        text = io.StringIO()
+        writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
+        writer.writeheader()
+        for row in rows:
+            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        write_text(self.run / "log.csv", text.getvalue())
+        if not self._tensorboard:
+            return
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter  # slow to import, and only the first device writes
+
+            self._writer = SummaryWriter(str(self.run / "tensorboard"), purge_step=rows[-1]["epoch"])
+        for name, value in rows[-1].items():
+            if isinstance(value, float):
+                self._writer.add_scalar(name, value, rows[-1]["epoch"])
+        self._writer.flush()
+
+    def close(self) -> None:
+        """Free the TensorBoard writer."""
+        if self._writer is not None:
+            self._writer.close()

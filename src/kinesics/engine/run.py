@@ -1,0 +1,211 @@
+"""A training run from its manifest: find the videos, build the model, train, and say what was done."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from kinesics.config import Recipe, from_json, to_json
+from kinesics.data.flips import unpaired
+from kinesics.data.manifest import Manifest, read_manifest
+from kinesics.engine.artefact import Contract
+from kinesics.engine.record import RunLog, machine, versions, write_record
+from kinesics.engine.train import Task, train_model
+from kinesics.engine.watch import Watch
+from kinesics.errors import UserError
+from kinesics.files import read_text, write_text
+from kinesics.models.build import create_model
+from kinesics.models.recognizer import Recognizer
+from kinesics.models.weights import load_weights
+from kinesics.types import VideoItem
+from kinesics.video.views import view_plan
+
+PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+def train(
+    recipe: Recipe,
+    data: Path | str,
+    out: Path | str,
+    *,
+    resume: bool = False,
+    watch: Watch | None = None,
+    device: str = "auto",
+    num_workers: int | None = None,
+    checkpoint_batches: int = 0,
+) -> Path:
+    """Train on the split `train` of the manifest `data`, choose the best epoch by `val`, and return the run folder `out`.
+
+    Under `torchrun` all of its processes train together.
+
+    Raises:
+        UserError: the manifest, the recipe or the run folder do not serve; the line says why.
+        VideoError, KinesicsError: a video or the loss failed on the way; the last checkpoint is kept.
+    """
+    manifest = read_manifest(Path(data))
+    task = Task(
+        manifest.classes,
+        labelled(manifest.items("train"), manifest, "train"),
+        manifest.items("val"),
+        manifest.multi_label,
+    )
+    return train_task(
+        recipe,
+        task,
+        manifest,
+        Path(out),
+        resume=resume,
+        watch=watch,
+        device=device,
+        num_workers=num_workers,
+        checkpoint_batches=checkpoint_batches,
+    )
+
+
+def train_task(
+    recipe: Recipe,
+    task: Task,
+    manifest: Manifest,
+    out: Path,
+    *,
+    resume: bool = False,
+    watch: Watch | None = None,
+    device: str = "auto",
+    num_workers: int | None = None,
+    checkpoint_batches: int = 0,
+) -> Path:
+    """`train` on videos that are already chosen, such as all folds but one."""
+    watch = watch or Watch()
+    check_run_folder(out, recipe, manifest, resume=resume)
+    fabric = make_fabric(recipe.optim.precision, device)
+    with fabric.rank_zero_first():
+        model = build(recipe, task, watch)
+    contract = Contract(
+        model=recipe.model.name,
+        arguments=model.arguments,
+        classes=task.classes,
+        multi_label=task.multi_label,
+        modality="rgb",
+        mean=tuple(model.norm.mean),
+        std=tuple(model.norm.std),
+        plan=view_plan("one", recipe.input).to_dict(),
+        record={"recipe": recipe.name, "seed": recipe.seed, "manifest_sha256": manifest.sha256},
+    )
+    scale = fabric.world_size * recipe.optim.accumulate
+    if scale > 1:
+        watch.say(
+            f"learning rate {recipe.optim.learning_rate:g} × {scale} = {recipe.optim.learning_rate * scale:g}, for "
+            f"{fabric.world_size} devices × {recipe.optim.accumulate} accumulated batches of {recipe.optim.batch_size}"
+        )
+    for name in unpaired(task.classes) if recipe.input.flip else ():
+        watch.say(f"flip: class '{name}' speaks of a side but has no mirror image among the classes; it keeps its label")
+    if fabric.is_global_zero and not resume:
+        write_text(out / "recipe.json", to_json(recipe))
+        write_record(out, run_record(recipe, task, manifest, fabric, scale))
+    return train_model(
+        recipe,
+        task,
+        model,
+        out,
+        fabric=fabric,
+        contract=contract,
+        watch=watch if fabric.is_global_zero else Watch(),
+        log=RunLog(out, enabled=fabric.is_global_zero),
+        resume=resume,
+        num_workers=num_workers,
+        checkpoint_batches=checkpoint_batches,
+    )
+
+
+def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
+    """The recipe's network with its weights loaded, and what was loaded told to `watch`."""
+    torch.manual_seed(recipe.seed)
+    settings = recipe.model
+    model = create_model(
+        settings.name,
+        len(task.classes),
+        dropout=settings.dropout,
+        **{"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments},
+    )
+    if settings.weights:
+        for line in load_weights(model, settings.weights).lines():
+            watch.say(line)
+    return model
+
+
+def make_fabric(precision: str, device: str = "auto") -> Fabric:
+    """Fabric on one device, or on all processes of `torchrun` where it started this one."""
+    devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+    nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, precision=PRECISIONS[precision])  # type: ignore[arg-type]
+    if devices * nodes > 1:
+        fabric.launch()
+    return fabric
+
+
+def labelled(items: Sequence[VideoItem], manifest: Manifest, split: str) -> Sequence[VideoItem]:
+    """`items`, if there are any and at least two classes among them. Raises UserError otherwise."""
+    if not items:
+        found = Counter(row.split or "(empty)" for row in manifest.rows)
+        counts = ", ".join(f"{name}: {count}" for name, count in found.items())
+        raise UserError(
+            f"{manifest.path}: no usable rows with split '{split}' (found {counts}); "
+            f"`kinesics prepare {manifest.path.name} --format csv --split random --out …` assigns splits"
+        )
+    if len({label for item in items for label in item.labels}) < 2:
+        raise UserError(f"{manifest.path}: split '{split}' has one class; wanted two or more to tell apart")
+    return items
+
+
+def check_run_folder(out: Path, recipe: Recipe, manifest: Manifest, *, resume: bool) -> None:
+    """Raises UserError where `out` cannot take this run: it holds another, or nothing that could be resumed."""
+    stored = out / "recipe.json"
+    if not resume:
+        if out.is_file():
+            raise UserError(f"{out}: is a file; wanted a folder for the run")
+        if stored.exists():
+            raise UserError(f"{out}: already holds a run; add --resume to go on with it, or name another folder")
+        return
+    before = from_json(Recipe, read_text(stored, "the recipe of a run to resume"), str(stored))
+    if before != recipe:
+        changed = differing(dataclasses.asdict(before), dataclasses.asdict(recipe))
+        raise UserError(f"{out}: was trained with other settings ({'; '.join(changed)}); resume with the same")
+    from_run = read_text(out / "run.json", "the record of a run to resume")
+    if manifest.sha256 not in from_run:
+        raise UserError(f"{out}: was trained on another manifest than {manifest.path} is now; start a new run")
+
+
+def differing(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
+    """Where two settings differ: ["optim.epochs: 50 then, 60 now"]."""
+    lines = []
+    for name, value in before.items():
+        if isinstance(value, dict) and isinstance(now[name], dict) and set(value) == set(now[name]):
+            lines += differing(value, now[name], f"{prefix}{name}.")
+        elif value != now[name]:
+            lines.append(f"{prefix}{name}: {value} then, {now[name]} now")
+    return lines
+
+
+def run_record(recipe: Recipe, task: Task, manifest: Manifest, fabric: Fabric, scale: int) -> dict[str, Any]:
+    """run.json: all that is needed to say what this run is."""
+    return {
+        "recipe": recipe.name,
+        "model": recipe.model.name,
+        "seed": recipe.seed,
+        "manifest": str(manifest.path.resolve()),
+        "manifest_sha256": manifest.sha256,
+        "classes": len(task.classes),
+        "videos": {"train": len(task.train), "val": len(task.val)},
+        "status": dict(Counter(row.status or "unchecked" for row in manifest.rows)),
+        "devices": fabric.world_size,
+        "learning_rate_scaled": recipe.optim.learning_rate * scale,
+        "versions": versions(),
+        "machine": machine(),
+    }

@@ -1,0 +1,61 @@
+"""What a training tells while it runs, and how it is asked to stop."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+
+class Watch:
+    """Listens to a training or a test and does nothing; the progress bar derives from it."""
+
+    def say(self, line: str) -> None:
+        """One line for the user, such as which weights were loaded."""
+
+    def batch(self, epoch: int, batch: int, num_batches: int, facts: Mapping[str, float]) -> None:
+        """A batch is done; facts hold `loss`, `clips_per_second` and `data_wait` (a share of the time)."""
+
+    def epoch(self, row: Mapping[str, Any], num_epochs: int) -> None:
+        """An epoch is done; the row is what log.csv gets."""
+
+    def scored(self, num_done: int, num_all: int) -> None:
+        """So many videos of a test are done."""
+
+
+class StopAsked(KeyboardInterrupt):
+    """The training was stopped by the user, after its state was saved."""
+
+
+class Stop:
+    """Whether Ctrl-C was pressed since the block began."""
+
+    def __init__(self) -> None:
+        self.asked = False
+
+
+@contextmanager
+def graceful_stop() -> Iterator[Stop]:
+    """Turns the first Ctrl-C (or SIGTERM) into a wish that the loop reads between batches; the second one interrupts.
+
+    Outside the main thread signals cannot be caught; there the block changes nothing.
+    """
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def ask(signum: int, frame: FrameType | None) -> None:
+        if stop.asked:
+            raise KeyboardInterrupt
+        stop.asked = True
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
