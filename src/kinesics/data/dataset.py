@@ -88,10 +88,12 @@ class TestClips(Dataset[Sample | VideoError]):
             frames_TCHW, frames, _ = read_clip(item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1))
         except VideoError as error:
             return error
-        clips = frames_TCHW.unflatten(0, (plan.num_clips, plan.num_segments))
+        clips = torch.unflatten(frames_TCHW, 0, (plan.num_clips, plan.num_segments))
         crops = [test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops) for clip in clips]
         target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
-        return Sample(item.id, torch.cat(crops), target, frames.unflatten(0, (plan.num_clips, plan.num_segments)))
+        return Sample(
+            item.id, torch.cat(crops), target, torch.unflatten(frames, 0, (plan.num_clips, plan.num_segments))
+        )
 
 
 def read_clip(item: VideoItem, short_side: int, indices: Callable[[int], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
@@ -109,8 +111,8 @@ def read_clip(item: VideoItem, short_side: int, indices: Callable[[int], Tensor]
     )
     try:
         wanted = indices(reader.num_frames)
-        frames = reader.frames_at(wanted.flatten()).unflatten(0, tuple(wanted.shape))
-        seconds = reader.seconds_at(wanted.flatten()).unflatten(0, tuple(wanted.shape))
+        frames = torch.unflatten(reader.frames_at(wanted.flatten()), 0, tuple(wanted.shape))
+        seconds = reader.seconds_at(wanted.flatten()).reshape(wanted.shape)
     finally:
         reader.close()
     return frames.flatten(1, 2), wanted, seconds

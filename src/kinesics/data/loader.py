@@ -20,12 +20,11 @@ Key = tuple[int, int]
 
 @dataclass(frozen=True)
 class Batch:
-    """Clips (N, V, T, C, H, W) uint8 with their targets (N, K) and ids; what could not be decoded stands in `failed`."""
+    """Clips (N, V, T, C, H, W) uint8 with their targets (N, K) and ids."""
 
     ids: tuple[str, ...]
     clips: Tensor
     targets: Tensor
-    failed: tuple[tuple[str, VideoError], ...] = ()
 
 
 def collate(samples: Sequence[Sample | VideoError]) -> list[Sample | VideoError]:
@@ -108,9 +107,7 @@ class EpochSampler(Sampler[list[Key]]):
         return len(self.batches)
 
 
-def train_loader(
-    clips: TrainClips, sampler: EpochSampler, num_workers: int
-) -> DataLoader[list[Sample | VideoError]]:
+def train_loader(clips: TrainClips, sampler: EpochSampler, num_workers: int) -> DataLoader[list[Sample | VideoError]]:
     """A loader of the batches that stand in `sampler` when iteration starts."""
     return _loader(clips, num_workers, batch_sampler=sampler, persistent_workers=num_workers > 0)
 

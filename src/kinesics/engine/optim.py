@@ -23,19 +23,17 @@ def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, ob
     As TSN does: biases and BatchNorm without weight decay, the classifier at `head_rate`. Stages of the trunk learn at
     `trunk_rate` rising to 1 at the last; the first `frozen_stages` do not learn and are in no group.
     """
-    stages = {name: model.stage_of(name) for name, _ in model.named_parameters()}
-    last = max((stage for stage in stages.values() if stage is not None), default=0)
-    frozen_norms = frozen_norm_parameters(model, optim)
+    kept = {f"{name}.{kind}" for name, _ in frozen_norms(model, optim) for kind in ("weight", "bias")}
+    head = model.num_depths - 1
     groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        stage = stages[name]
-        frozen = stage is not None and stage < optim.frozen_stages
-        parameter.requires_grad_(not frozen and name not in frozen_norms)
+        depth = model.depth_of(name)
+        parameter.requires_grad_(depth >= min(optim.frozen_stages, head) and name not in kept)
         if not parameter.requires_grad:
             continue
-        rate = optim.head_rate if stage is None else optim.trunk_rate ** (1 - stage / max(last, 1))
+        rate = optim.head_rate if depth == head else optim.trunk_rate ** (1 - depth / max(head - 1, 1))
         decay = optim.weight_decay if parameter.ndim > 1 else 0.0
-        label = "head" if stage is None else f"stage{stage}"
+        label = "head" if depth == head else f"depth{depth}"
         groups.setdefault((label, rate, decay), []).append(parameter)
     return [
         {"name": f"{label}{'' if decay else '.no_decay'}", "params": params, "rate": rate, "weight_decay": decay}
@@ -48,21 +46,16 @@ def frozen_norms(model: Recognizer, optim: OptimConfig) -> list[tuple[str, nn.Mo
 
     Those of frozen stages are always among them.
     """
-    norms = [(name, module) for name, module in model.named_modules() if isinstance(module, NORMS)]
+    norms: list[tuple[str, nn.Module]] = [
+        (name, module) for name, module in model.named_modules() if isinstance(module, NORMS)
+    ]
     if optim.batch_norm == "frozen":
         return norms
     kept = norms[1:] if optim.batch_norm == "partial" else []
     names = {name for name, _ in kept}
-    for name, module in norms:
-        stage = model.stage_of(f"{name}.weight")
-        if stage is not None and stage < optim.frozen_stages and name not in names:
-            kept.append((name, module))
+    frozen = min(optim.frozen_stages, model.num_depths - 1)
+    kept += [pair for pair in norms if pair[0] not in names and model.depth_of(f"{pair[0]}.weight") < frozen]
     return kept
-
-
-def frozen_norm_parameters(model: Recognizer, optim: OptimConfig) -> set[str]:
-    """Names of the weights and biases of the frozen BatchNorms."""
-    return {f"{name}.{kind}" for name, _ in frozen_norms(model, optim) for kind in ("weight", "bias")}
 
 
 def train_mode(model: Recognizer, optim: OptimConfig) -> None:

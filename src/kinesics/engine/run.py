@@ -41,7 +41,7 @@ def train(
     num_workers: int | None = None,
     checkpoint_batches: int = 0,
 ) -> Path:
-    """Train on the split `train` of the manifest `data`, choose the best epoch by `val`, and return the run folder `out`.
+    """Train on split `train` of the manifest `data`, choose the best epoch by `val`; gives the run folder, `out`.
 
     Under `torchrun` all of its processes train together.
 
@@ -92,9 +92,9 @@ def train_task(
         arguments=model.arguments,
         classes=task.classes,
         multi_label=task.multi_label,
-        modality="rgb",
-        mean=tuple(model.norm.mean),
-        std=tuple(model.norm.std),
+        modality=model.modality,
+        mean=tuple(model.mean),
+        std=tuple(model.std),
         plan=view_plan("one", recipe.input).to_dict(),
         record={"recipe": recipe.name, "seed": recipe.seed, "manifest_sha256": manifest.sha256},
     )
@@ -105,7 +105,9 @@ def train_task(
             f"{fabric.world_size} devices × {recipe.optim.accumulate} accumulated batches of {recipe.optim.batch_size}"
         )
     for name in unpaired(task.classes) if recipe.input.flip else ():
-        watch.say(f"flip: class '{name}' speaks of a side but has no mirror image among the classes; it keeps its label")
+        watch.say(
+            f"flip: class '{name}' speaks of a side but has no mirror image among the classes; it keeps its label"
+        )
     if fabric.is_global_zero and not resume:
         write_text(out / "recipe.json", to_json(recipe))
         write_record(out, run_record(recipe, task, manifest, fabric, scale))

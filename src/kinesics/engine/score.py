@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor, nn
+from torch import Tensor
 
 from kinesics.data.dataset import TestClips
 from kinesics.data.loader import default_workers, stack, test_loader
@@ -18,13 +18,13 @@ from kinesics.types import Scores, VideoItem, one_hot
 from kinesics.video.views import ViewPlan
 
 
-def model_logits(model: nn.Module, normalise: Any, clips: Tensor, plan: ViewPlan, multi_label: bool = False) -> Tensor:
+def view_logits(model: Recognizer, clips: Tensor, plan: ViewPlan, *, multi_label: bool = False) -> Tensor:
     """clips (N, V, T, C, H, W) uint8 → (N, K) float32: the views averaged as the plan says.
 
     `average="probs"` averages probabilities and gives their logarithm (log odds where `multi_label`).
     """
     num_videos, num_views = clips.shape[:2]
-    logits = model(normalise(clips.flatten(0, 1))).float().unflatten(0, (num_videos, num_views))
+    logits = torch.unflatten(model(model.input_norm(clips.flatten(0, 1))).float(), 0, (num_videos, num_views))
     if plan.average == "logits" or num_views == 1:
         return logits.mean(dim=1)
     if multi_label:
@@ -68,7 +68,7 @@ def score(
     with torch.inference_mode(), fabric.autocast():
         for samples in loader:
             batch = stack(samples)
-            answer = model_logits(model, model.normalise, batch.clips.to(fabric.device), plan, multi_label)
+            answer = view_logits(model, batch.clips.to(fabric.device), plan, multi_label=multi_label)
             logits.update(zip(batch.ids, answer.float().cpu().tolist(), strict=True))
             watch.scored(len(logits) * fabric.world_size, len(items))
     model.train(was_training)

@@ -152,7 +152,7 @@ def run_epoch(
         step_seed = keyed_generator(trainer.recipe.seed, progress.epoch, number, fabric.global_rank)
         torch.manual_seed(step_seed.initial_seed())  # dropout
         clips, targets = fabric.to_device(batch.clips[:, 0]), fabric.to_device(batch.targets)
-        clips, targets = mix(model.normalise(clips), targets, trainer.recipe.input, step_seed)
+        clips, targets = mix(model.input_norm(clips), targets, trainer.recipe.input, step_seed)
         set_rates(optimizer, full_rate * rate_at(optim, progress.epoch + number / num_batches))
         last_of_step = (number + 1) % optim.accumulate == 0 or number + 1 == num_batches
         group = optim.accumulate

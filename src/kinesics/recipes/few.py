@@ -8,7 +8,7 @@ from kinesics.config import Recipe
 
 
 def few(recipe: Recipe) -> Recipe:
-    """`recipe` for 5 to 50 clips a class: less to learn, longer, and more variety that keeps the order of the frames."""
+    """`recipe` for 5 to 50 clips a class: less to learn, longer, more variety that keeps the order."""
     return replace(
         recipe,
         name=f"{recipe.name}-few",
