@@ -1,1 +1,1 @@
-"""models"""
+"""The networks: trunks, temporal modules, heads, and their public weights."""

@@ -1,0 +1,83 @@
+"""What every trunk has: stages by name, widths, depths of its parameters and the input that its weights expect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+STAGES = ("layer2", "layer3", "layer4", "layer5")
+"""The papers' Conv2_x … Conv5_x: strides 4, 8, 16 and 32. layer5 is what the classifier sees."""
+
+
+@dataclass(frozen=True)
+class InputNorm:
+    """How pixels become the network's input: (x / 255 − mean) / std, with one value a channel of one frame.
+
+    order: "bgr" for weights that expect the channels reversed; mean and std are then in that order too.
+    """
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    order: Literal["rgb", "bgr"] = "rgb"
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        """(…, C, H, W) uint8, or float on the scale 0–255, C a multiple of the channels of a frame → float32."""
+        channels = clips.shape[-3]
+        if channels % len(self.mean):
+            raise ValueError(f"frames have {len(self.mean)} channels each, found {channels} in a time step")
+        frames = torch.unflatten(clips.float(), -3, (-1, len(self.mean)))
+        if self.order == "bgr":
+            frames = frames.flip(-3)
+        mean = frames.new_tensor(self.mean)[:, None, None]
+        scale = 1 / (255 * frames.new_tensor(self.std))[:, None, None]
+        return ((frames - 255 * mean) * scale).flatten(-4, -3)
+
+
+IMAGENET = InputNorm(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
+
+
+class Backbone(nn.Module):
+    """A trunk without its classifier. Subclasses give `stem` and `stage`, and fill in the facts below.
+
+    num_features: channels of layer5. widths: channels of every stage. first_conv: the name of the first convolution.
+    stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0; what learns
+        slower or stays frozen is told by it.
+    """
+
+    input_norm: InputNorm = IMAGENET
+    num_features: int
+    widths: dict[str, int]
+    first_conv: str
+    stages: tuple[tuple[str, ...], ...]
+
+    def stem(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W'), what comes before layer2 and has no slots."""
+        raise TypeError(f"{type(self).__name__} has no stem")
+
+    def stage(self, name: str, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W'), one stage of STAGES on the output of the one before."""
+        raise TypeError(f"{type(self).__name__} has no stages")
+
+    def forward_stages(self, clips: Tensor, names: Sequence[str] = ("layer5",)) -> dict[str, Tensor]:
+        """(N, T, C, H, W) normalised → {name: (N, T, C', H', W')} for the names asked for, no stage run in vain."""
+        n, t = clips.shape[:2]
+        features: dict[str, Tensor] = {}
+        x = self.stem(clips.flatten(0, 1))
+        for name in STAGES:
+            x = self.stage(name, x, t)
+            if name in names:
+                features[name] = torch.unflatten(x, 0, (n, t))
+            if len(features) == len(names):
+                return features
+        raise KeyError(f"stages are {', '.join(STAGES)}; wanted {', '.join(names)}")
+
+    def stage_of(self, parameter: str) -> int:
+        """The stage of a parameter by its name: 0 with the first convolution, len(stages) − 1 for the deepest."""
+        for stage, prefixes in enumerate(self.stages):
+            if any(parameter.startswith(f"{prefix}.") for prefix in prefixes):
+                return stage
+        raise KeyError(parameter)

@@ -1,0 +1,128 @@
+"""ResNet-18, -34 and -50, with torchvision's parameter names and a temporal slot in every block.
+
+Source: He et al., CVPR 2016; the stride stands in the 3×3 convolution of a bottleneck, as in torchvision.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kinesics.models.backbones.backbone import STAGES, Backbone
+from kinesics.models.temporal.slot import Site, Slot, still
+
+
+class BasicBlock(nn.Module):
+    """Two 3×3 convolutions and a shortcut (ResNet-18 and -34)."""
+
+    expansion = 1
+
+    def __init__(self, site: Site, stride: int, slot: Slot) -> None:
+        super().__init__()
+        self.temporal = slot(site)
+        self.conv1 = nn.Conv2d(site.channels, site.width, 3, stride, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(site.width)
+        self.conv2 = nn.Conv2d(site.width, site.width, 3, 1, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(site.width)
+        self.downsample = shortcut(site.channels, site.width, stride)
+
+    def branch(self, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W'), what the block adds to its shortcut."""
+        x = F.relu(self.bn1(self.conv1(self.temporal(x, t))), inplace=True)
+        y: Tensor = self.bn2(self.conv2(x))
+        return y
+
+    def forward(self, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W')."""
+        kept = x if self.downsample is None else self.downsample(x)
+        return F.relu(self.branch(x, t) + kept, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """1×1, 3×3 and 1×1 convolutions and a shortcut (ResNet-50)."""
+
+    expansion = 4
+
+    def __init__(self, site: Site, stride: int, slot: Slot) -> None:
+        super().__init__()
+        width_out = site.width * self.expansion
+        self.temporal = slot(site)
+        self.conv1 = nn.Conv2d(site.channels, site.width, 1, bias=False)
+        self.bn1 = nn.BatchNorm2d(site.width)
+        self.conv2 = nn.Conv2d(site.width, site.width, 3, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(site.width)
+        self.conv3 = nn.Conv2d(site.width, width_out, 1, bias=False)
+        self.bn3 = nn.BatchNorm2d(width_out)
+        self.downsample = shortcut(site.channels, width_out, stride)
+
+    def branch(self, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W'), what the block adds to its shortcut."""
+        x = F.relu(self.bn1(self.conv1(self.temporal(x, t))), inplace=True)
+        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        y: Tensor = self.bn3(self.conv3(x))
+        return y
+
+    def forward(self, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W')."""
+        kept = x if self.downsample is None else self.downsample(x)
+        return F.relu(self.branch(x, t) + kept, inplace=True)
+
+
+def shortcut(channels: int, width_out: int, stride: int) -> nn.Sequential | None:
+    """A 1×1 convolution where the block changes the shape, None where the input itself is added."""
+    if stride == 1 and channels == width_out:
+        return None
+    return nn.Sequential(nn.Conv2d(channels, width_out, 1, stride, bias=False), nn.BatchNorm2d(width_out))
+
+
+class ResNet(Backbone):
+    """A ResNet of four stages of residual blocks: layer2 … layer5 are its modules layer1 … layer4."""
+
+    first_conv = "conv1"
+    stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
+
+    def __init__(
+        self, block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, ...], in_channels: int, slot: Slot
+    ) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
+        self.bn1 = nn.BatchNorm2d(64)
+        self.widths, channels = {}, 64
+        for number, (name, depth) in enumerate(zip(STAGES, depths, strict=True)):
+            width = 64 * 2**number
+            blocks = nn.Sequential()
+            for index in range(depth):
+                stride = 2 if number > 0 and index == 0 else 1
+                blocks.append(block(Site(name, index, channels, width), stride, slot))
+                channels = width * block.expansion
+            self.add_module(f"layer{number + 1}", blocks)
+            self.widths[name] = channels
+        self.num_features = channels
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def stem(self, x: Tensor) -> Tensor:
+        """(N*T, C, H, W) → (N*T, 64, H/4, W/4)."""
+        return F.max_pool2d(F.relu(self.bn1(self.conv1(x)), inplace=True), 3, 2, 1)
+
+    def stage(self, name: str, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W')."""
+        for block in self.get_submodule(f"layer{STAGES.index(name) + 1}").children():
+            x = block(x, t)
+        return x
+
+
+def resnet18(in_channels: int = 3, slot: Slot = still) -> ResNet:
+    """ResNet-18: 512 features."""
+    return ResNet(BasicBlock, (2, 2, 2, 2), in_channels, slot)
+
+
+def resnet34(in_channels: int = 3, slot: Slot = still) -> ResNet:
+    """ResNet-34: 512 features."""
+    return ResNet(BasicBlock, (3, 4, 6, 3), in_channels, slot)
+
+
+def resnet50(in_channels: int = 3, slot: Slot = still) -> ResNet:
+    """ResNet-50: 2048 features."""
+    return ResNet(Bottleneck, (3, 4, 6, 3), in_channels, slot)

@@ -1,0 +1,155 @@
+"""Models by name: SYSTEM_BACKBONE → a recognizer."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from kinesics.errors import UserError, unknown
+from kinesics.models.backbones.backbone import Backbone
+from kinesics.models.backbones.efficientnet_lite import EfficientNetLite0
+from kinesics.models.backbones.mobilenetv2 import MobileNetV2
+from kinesics.models.backbones.resnet import resnet18, resnet34, resnet50
+from kinesics.models.heads.average import AverageHead
+from kinesics.models.heads.head import Head
+from kinesics.models.heads.ordered import OrderedHead
+from kinesics.models.recognizer import Recognizer
+from kinesics.models.temporal.shift import Direction, TemporalShift
+from kinesics.models.temporal.slot import Slot, still
+from kinesics.models.weights import load_weights
+
+
+def tsn() -> Slot:
+    """TSN's slot: empty."""
+    return still
+
+
+def tsm(*, direction: Direction = "both", fold_div: int = 8) -> Slot:
+    """TSM's slot: the temporal shift."""
+    return lambda site: TemporalShift(direction, fold_div)
+
+
+@dataclass(frozen=True)
+class System:
+    """A way to use time: what stands in the blocks' slots, and the heads it may have, its own first."""
+
+    slot: Callable[..., Slot]
+    heads: tuple[str, ...]
+    title: str
+
+
+SYSTEMS: dict[str, System] = {
+    "tsn": System(tsn, ("average", "ordered"), "Temporal Segment Networks: every frame for itself"),
+    "tsm": System(tsm, ("average", "ordered"), "Temporal Shift Module: channels from the neighbouring frames"),
+}
+BACKBONES: dict[str, Callable[..., Backbone]] = {
+    "resnet18": resnet18,
+    "resnet34": resnet34,
+    "resnet50": resnet50,
+    "mobilenetv2": MobileNetV2,
+    "efficientnet_lite0": EfficientNetLite0,
+}
+HEADS: dict[str, Callable[..., Head]] = {"average": AverageHead, "ordered": OrderedHead}
+CHANNELS = {"rgb": 3, "flow": 2}
+
+
+def build(
+    system: str,
+    backbone: str,
+    num_classes: int,
+    *,
+    modality: str,
+    frames_per_segment: int,
+    dropout: float,
+    head: str | None,
+    **model_args: Any,
+) -> Recognizer:
+    """The recognizer of one system on one backbone, with random weights. See `create_model`."""
+    kind = SYSTEMS[system]
+    head = head or kind.heads[0]
+    if head not in kind.heads:
+        raise unknown("head", head, kind.heads)
+    if modality not in CHANNELS:
+        raise unknown("modality", modality, CHANNELS)
+    if num_classes < 1:
+        raise UserError(f"a model needs at least one class, found {num_classes}")
+    slot_args, head_args = own_arguments(kind.slot), own_arguments(HEADS[head])
+    for name in model_args:
+        if name not in slot_args and name not in head_args:
+            raise unknown(f"argument of {system} with head {head}", name, sorted(slot_args | head_args))
+    slot = kind.slot(**{name: value for name, value in model_args.items() if name in slot_args})
+    trunk = BACKBONES[backbone](CHANNELS[modality] * frames_per_segment, slot)
+    tail = HEADS[head](
+        trunk.num_features,
+        num_classes,
+        dropout,
+        **{name: value for name, value in model_args.items() if name in head_args},
+    )
+    return Recognizer(
+        f"{system}_{backbone}",
+        trunk,
+        tail,
+        num_classes=num_classes,
+        modality=modality,
+        arguments={"frames_per_segment": frames_per_segment, "dropout": dropout, "head": head, **model_args},
+    )
+
+
+def own_arguments(function: Callable[..., Any]) -> set[str]:
+    """The names of the arguments that a slot or head has of its own."""
+    return set(inspect.signature(function).parameters) - {"num_features", "num_classes", "dropout"}
+
+
+MODELS: dict[str, Callable[..., Recognizer]] = {
+    f"{system}_{backbone}": partial(build, system, backbone) for system in SYSTEMS for backbone in BACKBONES
+}
+
+
+def create_model(
+    name: str,
+    num_classes: int,
+    *,
+    modality: str = "rgb",
+    frames_per_segment: int = 1,
+    weights: str | None = None,
+    dropout: float = 0.5,
+    head: str | None = None,
+    **model_args: Any,
+) -> Recognizer:
+    """A recognizer by its name, such as tsm_resnet50.
+
+    Args:
+        modality: "rgb" (3 channels a frame) or "flow" (2).
+        frames_per_segment: F, consecutive frames stacked in a time step: clips have 3·F or 2·F channels.
+        weights: None for random ones, "imagenet", or a file. `load_weights` does the same and returns its report.
+        head: "average", "ordered", or None for the system's own.
+        model_args: the system's and the head's own, such as direction="past" (tsm) or moments=4 (ordered).
+
+    Raises:
+        UserError: an unknown name, with the nearest known one, or weights that cannot be had.
+    """
+    if name not in MODELS:
+        raise unknown("model", name, MODELS)
+    model = MODELS[name](
+        num_classes,
+        modality=modality,
+        frames_per_segment=frames_per_segment,
+        dropout=dropout,
+        head=head,
+        **model_args,
+    )
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def model_table() -> list[dict[str, str]]:
+    """One row a model: its name, system, backbone and what the system is."""
+    return [
+        {"model": f"{system}_{backbone}", "system": system, "backbone": backbone, "title": SYSTEMS[system].title}
+        for system in SYSTEMS
+        for backbone in BACKBONES
+    ]

@@ -1,0 +1,1 @@
+"""Heads: stages of the trunk in, class scores out."""

@@ -1,0 +1,23 @@
+"""What every head has: the stages it needs, and class scores of them."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+
+class Head(nn.Module):
+    """Features of the stages in `needs` → class scores. `fc` is the layer that published classifiers load into."""
+
+    needs: tuple[str, ...] = ("layer5",)
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """{stage: (N, T, C, H, W)} → (N, K) logits."""
+        raise TypeError(f"{type(self).__name__} has no forward")
+
+
+def classifier(num_features: int, num_classes: int) -> nn.Linear:
+    """A linear layer that starts near zero (standard deviation 0.001), as TSN's."""
+    fc = nn.Linear(num_features, num_classes)
+    nn.init.normal_(fc.weight, std=0.001)
+    nn.init.zeros_(fc.bias)
+    return fc

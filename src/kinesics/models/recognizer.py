@@ -1,0 +1,76 @@
+"""A trunk and a head: clips in, class scores out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from kinesics.models.backbones.backbone import Backbone, InputNorm
+from kinesics.models.heads.head import Head
+
+
+class Recognizer(nn.Module):
+    """The network of one model name. Parameters are `backbone.` + the trunk's public names, and `head.…`.
+
+    `create_model(name, num_classes, modality=modality, **arguments)` builds it again; arguments are ready for JSON.
+    input_norm: how pixels become its input, see `InputNorm`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backbone: Backbone,
+        head: Head,
+        *,
+        num_classes: int,
+        modality: str,
+        arguments: Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.name = name
+        self.backbone = backbone
+        self.head = head
+        self.num_classes = num_classes
+        self.modality = modality
+        self.arguments = dict(arguments)
+        self.input_norm = norm_of(backbone.input_norm, self.modality)
+
+    @property
+    def backbone_name(self) -> str:
+        """The trunk's name: resnet50 of tsm_resnet50."""
+        return self.name.partition("_")[2]
+
+    @property
+    def mean(self) -> tuple[float, ...]:
+        """What is subtracted from each channel of a frame, on the scale 0–1, in `input_norm.order`."""
+        return self.input_norm.mean
+
+    @property
+    def std(self) -> tuple[float, ...]:
+        """What each channel of a frame is divided by, on the scale 0–1, in `input_norm.order`."""
+        return self.input_norm.std
+
+    def forward(self, clips: Tensor) -> Tensor:
+        """(N, T, C, H, W) float, normalised → (N, K) logits. T is free."""
+        logits: Tensor = self.head(self.backbone.forward_stages(clips, self.head.needs))
+        return logits
+
+    def frame_features(self, clips: Tensor) -> Tensor:
+        """(N, T, C, H, W) float, normalised → (N, T, D): the trunk's last stage, averaged over the picture."""
+        return self.backbone.forward_stages(clips)["layer5"].mean(dim=(3, 4))
+
+    def stage_of(self, parameter: str) -> int | None:
+        """The trunk's stage of a parameter by its full name: 0 with the first convolution; None in the head."""
+        kind, _, name = parameter.partition(".")
+        return self.backbone.stage_of(name) if kind == "backbone" else None
+
+
+def norm_of(norm: InputNorm, modality: str) -> InputNorm:
+    """The trunk's norm for RGB; for flow, of two channels around 128, TSN's: mean 0.5 and the mean of its std."""
+    if modality == "rgb":
+        return norm
+    std = sum(norm.std) / len(norm.std)
+    return replace(norm, mean=(0.5, 0.5), std=(std, std), order="rgb")

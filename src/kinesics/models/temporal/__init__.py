@@ -1,0 +1,1 @@
+"""Temporal modules: what stands in the slot of a residual block."""

@@ -1,0 +1,119 @@
+"""Loading published weights into a recognizer, and a report of every name that did or did not fit."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from kinesics.errors import UserError
+from kinesics.files import sha256
+from kinesics.models.convert import convert
+from kinesics.models.recognizer import Recognizer
+from kinesics.models.sources import find_weights, read_state
+
+SHOWN = 6
+
+
+@dataclass(frozen=True)
+class LoadReport:
+    """What became of a weights file. Names are the recognizer's.
+
+    adapted: name → how the file's tensor was changed to fit, or why it was left out.
+    missing: what the file does not hold and starts fresh. unexpected: what it holds and the model has no place for.
+    """
+
+    source: str
+    path: Path
+    kind: str
+    sha256: str
+    matched: tuple[str, ...]
+    adapted: Mapping[str, str]
+    missing: tuple[str, ...]
+    unexpected: tuple[str, ...]
+
+    def lines(self) -> list[str]:
+        """The report for people."""
+        origin = self.source if self.source == str(self.path) else f"{self.source}, {self.path}"
+        report = [f"weights: {origin} ({self.kind} names, SHA-256 {self.sha256[:8]})"]
+        report.append(f"  matched {len(self.matched)} of {len(self.matched) + len(self.adapted) + len(self.missing)}")
+        report += [f"  adapted {name}: {how}" for name, how in self.adapted.items()]
+        if self.missing:
+            report.append(f"  missing {len(self.missing)}, they start fresh: {shown(self.missing)}")
+        if self.unexpected:
+            report.append(f"  unexpected {len(self.unexpected)}, left out: {shown(self.unexpected)}")
+        return report
+
+
+def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
+    """Load `source` ("imagenet" or a file) into `model` in place. A head of another size starts fresh.
+
+    The first convolution is adapted to another number of input channels by the mean over the file's channels,
+    repeated (as TSN and STP do for flow).
+
+    Raises:
+        UserError: the file cannot be had or read, or its trunk is not the model's.
+    """
+    source = str(source)
+    path = find_weights(source, model.backbone_name)
+    kind, state = convert(read_state(path))
+    wanted = model.state_dict()
+    if not any(name.startswith("backbone.") and name in wanted for name in state):
+        raise UserError(f"{path}: nothing in it fits {model.name}; found {shown(sorted(state))}")
+    matched: dict[str, Tensor] = {}
+    adapted: dict[str, str] = {}
+    first = f"backbone.{model.backbone.first_conv}.weight"
+    for name in sorted(wanted.keys() & state.keys()):
+        found, place = state[name], wanted[name]
+        if found.shape == place.shape:
+            matched[name] = found
+        elif name.startswith("head."):
+            adapted[name] = f"{sizes(found)} in the file, {sizes(place)} here: starts fresh"
+        elif name == first and found.shape[2:] == place.shape[2:] and found.shape[0] == place.shape[0]:
+            adapted[name] = f"mean of {found.shape[1]} input channels for each of {place.shape[1]}"
+            matched[name] = found.mean(dim=1, keepdim=True).expand_as(place)
+        else:
+            raise UserError(f"{path}: {name} is {sizes(found)}, wanted {sizes(place)} for {model.name}")
+    missing = tuple(name for name in wanted if name not in state and not name.endswith("num_batches_tracked"))
+    unexpected = tuple(sorted(name for name in state if name not in wanted))
+    refuse_other_trunk(model, path, missing, unexpected)
+    with torch.no_grad():
+        for name, tensor in matched.items():
+            wanted[name].copy_(tensor)
+    return LoadReport(
+        source=source,
+        path=path,
+        kind=kind,
+        sha256=sha256(path),
+        matched=tuple(name for name in matched if name not in adapted),
+        adapted=adapted,
+        missing=missing,
+        unexpected=unexpected,
+    )
+
+
+def refuse_other_trunk(model: Recognizer, path: Path, missing: Sequence[str], unexpected: Sequence[str]) -> None:
+    """Raise UserError where trunk and file differ: half of another network's weights would do silent harm.
+
+    What stands in the slots is the system's own, and may be missing or too much.
+    """
+    for names, what in ((missing, "does not hold"), (unexpected, "also holds")):
+        others = [name for name in names if name.startswith("backbone.") and ".temporal." not in name]
+        if others:
+            raise UserError(
+                f"{path}: weights of another trunk than {model.name}'s: it {what} {len(others)} names, {shown(others)}"
+            )
+
+
+def shown(names: Sequence[str]) -> str:
+    """The first names of a list, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return ", ".join(names[:SHOWN]) + more
+
+
+def sizes(tensor: Tensor) -> str:
+    """A tensor's shape in words: 1000×1280."""
+    return "×".join(str(size) for size in tensor.shape) or "a number"
