@@ -13,12 +13,12 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-import kinesics
 from kinesics.config import from_dict
 from kinesics.errors import UserError
 from kinesics.files import atomic_path, read_text, write_text
 from kinesics.models.build import create_model
 from kinesics.models.recognizer import Recognizer
+from kinesics.version import __version__
 from kinesics.video.views import ViewPlan
 
 FORMAT = 1
@@ -40,7 +40,7 @@ class Contract:
     plan: Mapping[str, Any]
     record: Mapping[str, Any]
     format: int = FORMAT
-    version: str = kinesics.__version__
+    version: str = __version__
 
     @property
     def view_plan(self) -> ViewPlan:
@@ -87,9 +87,7 @@ def load_model(run: Path) -> tuple[Recognizer, Contract]:
     found = values.get("format") if isinstance(values, dict) else None
     if found != FORMAT:
         version = values.get("version", "another program") if isinstance(values, dict) else "another program"
-        raise UserError(
-            f"{path}: format {found}, written by {version}; kinesics {kinesics.__version__} reads format {FORMAT}"
-        )
+        raise UserError(f"{path}: format {found}, written by {version}; kinesics {__version__} reads format {FORMAT}")
     contract = from_dict(Contract, values, str(path))
     model = create_model(**contract.arguments)
     try:

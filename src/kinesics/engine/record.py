@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-import kinesics
 from kinesics.files import write_text
+from kinesics.version import __version__
 
 PACKAGES = ("torch", "lightning-fabric", "av", "numpy", "safetensors", "torchmetrics", "opencv-contrib-python-headless")
 COLUMNS = (
@@ -32,7 +32,7 @@ COLUMNS = (
 
 def versions() -> dict[str, str]:
     """Names and versions of the parts that decide a result."""
-    found = {"kinesics": kinesics.__version__, "python": platform.python_version()}
+    found = {"kinesics": __version__, "python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = importlib.metadata.version(package)

@@ -1,0 +1,135 @@
+"""Test a trained run: scores, metrics with intervals, confusion matrix and per-class table, in files beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinesics.config import InputConfig
+from kinesics.data.manifest import Manifest, read_manifest
+from kinesics.engine.artefact import Contract, find_model, load_model
+from kinesics.engine.record import versions
+from kinesics.engine.run import make_fabric
+from kinesics.engine.score import score
+from kinesics.engine.watch import Watch
+from kinesics.errors import UserError, unknown
+from kinesics.files import read_text, write_text
+from kinesics.metrics.accuracy import Metrics, evaluate, write_confusion_csv, write_per_class_csv
+from kinesics.plots.confusion import plot_confusion
+from kinesics.types import Scores, VideoItem
+from kinesics.video.views import ViewPlan, view_plan
+
+
+def test(
+    run: Path | str,
+    data: Path | str | None = None,
+    *,
+    split: str = "test",
+    views: str = "one",
+    out: Path | str | None = None,
+    device: str = "auto",
+    num_workers: int | None = None,
+    watch: Watch | None = None,
+) -> tuple[Metrics, Path]:
+    """Score `split` of a manifest (by default the one that the run was trained on) and write what came out.
+
+    Gives the metrics and the folder, `run`/`split`-`views`, with scores.npz, metrics.json, confusion.csv,
+    confusion.png and per_class.csv.
+
+    Raises:
+        UserError: no run, no such split or views, or labels that the model does not know.
+        VideoError: a video of the split cannot be decoded.
+    """
+    run, watch = Path(run), watch or Watch()
+    folder = find_model(run)
+    model, contract = load_model(run)
+    manifest = read_manifest(Path(data) if data else manifest_of(run))
+    if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
+        watch.say(f"{manifest.path} has changed since the training; testing on what it says now")
+    items = known_items(manifest, contract, split)
+    plan = plan_named(views, contract)
+    record = {
+        "model": contract.model,
+        "run": str(run),
+        "manifest_sha256": manifest.sha256,
+        "split": split,
+        "views": views,
+        "seed": contract.record.get("seed"),
+        "versions": versions(),
+    }
+    scores = score(
+        model,
+        items,
+        contract.classes,
+        plan,
+        multi_label=contract.multi_label,
+        num_workers=num_workers,
+        fabric=make_fabric("fp32", device),
+        record=record,
+        watch=watch,
+    )
+    home = folder.parent if folder.name in ("best", "last") else folder
+    target = Path(out) if out else home / f"{split}-{views}"
+    return write_results(scores, target), target
+
+
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def write_results(scores: Scores, folder: Path) -> Metrics:
+    """Evaluate `scores` and write scores.npz, metrics.json, confusion.csv, confusion.png and per_class.csv."""
+    metrics = evaluate(scores)
+    scores.save(folder / "scores.npz")
+    summary = {**metrics.to_dict(), "record": dict(scores.record)}
+    write_text(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
+    write_per_class_csv(metrics, folder / "per_class.csv")
+    if metrics.confusion is not None:
+        write_confusion_csv(metrics, folder / "confusion.csv")
+        plot_confusion(metrics.confusion, scores.classes, folder / "confusion.png")
+    return metrics
+
+
+def manifest_of(run: Path) -> Path:
+    """The manifest that a run was trained on, as its record says. Raises UserError where it is not known or gone."""
+    path = run / "run.json"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name the manifest to test on with --data")
+    try:
+        manifest = Path(json.loads(read_text(path, "the record of a run"))["manifest"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: not a record of a run; name the manifest to test on with --data") from None
+    if not manifest.is_file():
+        raise UserError(f"{manifest}: the manifest of this run is gone; name another with --data")
+    return manifest
+
+
+def known_items(manifest: Manifest, contract: Contract, split: str) -> Sequence[VideoItem]:
+    """The usable videos of a split with their labels as the model counts them.
+
+    Raises:
+        UserError: there are none, or a label is none of the model's classes.
+    """
+    items = manifest.items(split)
+    if not items:
+        there = sorted({row.split or "(empty)" for row in manifest.rows})
+        raise UserError(f"{manifest.path}: no usable rows with split '{split}'; there are {', '.join(there)}")
+    index = {name: k for k, name in enumerate(contract.classes)}
+    mapped = []
+    for item in items:
+        names = [manifest.classes[label] for label in item.labels]
+        for name in names:
+            if name not in index:
+                raise UserError(f"{manifest.path}: {item.id}: {unknown('label', name, contract.classes)}")
+        mapped.append(dataclasses.replace(item, labels=tuple(index[name] for name in names)))
+    return mapped
+
+
+def plan_named(views: str, contract: Contract) -> ViewPlan:
+    """The view plan called `views`, at the sizes and segments of the model's own."""
+    own = contract.view_plan
+    if views == "one":
+        return own
+    shared = {field.name for field in dataclasses.fields(InputConfig)} & {f.name for f in dataclasses.fields(ViewPlan)}
+    return view_plan(views, InputConfig(**{name: getattr(own, name) for name in shared}))

@@ -1,0 +1,41 @@
+"""The commands by name."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import tyro
+
+from kinesics.cli.data import prepare, probe, puppets
+from kinesics.cli.training import cross_validate, train
+from kinesics.cli.using import cost, demo, doctor, models, predict, test
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command's line in the help, and what runs it."""
+
+    title: str
+    run: Callable[[list[str]], int | None]
+
+
+def plain(function: Callable[..., int | None], name: str) -> Command:
+    """A command whose flags are the arguments of `function`."""
+    title = (function.__doc__ or "").splitlines()[0]
+    return Command(title, lambda words: tyro.cli(function, args=words, prog=f"kinesics {name}"))
+
+
+COMMANDS: dict[str, Command] = {
+    "prepare": plain(prepare, "prepare"),
+    "probe": plain(probe, "probe"),
+    "train": Command("Train a recipe on a manifest: kinesics train tsm --data set.csv --out run", train),
+    "test": plain(test, "test"),
+    "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),
+    "predict": plain(predict, "predict"),
+    "models": plain(models, "models"),
+    "cost": plain(cost, "cost"),
+    "puppets": plain(puppets, "puppets"),
+    "demo": plain(demo, "demo"),
+    "doctor": plain(doctor, "doctor"),
+}

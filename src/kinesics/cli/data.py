@@ -1,0 +1,139 @@
+"""Commands about clips: prepare, probe, puppets. Imports of torch wait until they are needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Literal
+
+from tyro.conf import Positional, arg
+
+from kinesics.cli.flags import pairs
+
+
+def prepare(
+    source: Positional[Path],
+    out: Path,
+    format: str = "folder",
+    template: str | None = None,
+    class_names: Path | None = None,
+    columns: tuple[str, ...] = (),
+    group: str | None = None,
+    split: Literal["keep", "none", "random", "group"] = "keep",
+    val: float = 0.15,
+    test: float = 0.15,
+    folds: str | None = None,
+    on_bad: Literal["fail", "skip", "quarantine"] = "fail",
+    timeout_seconds: float = 60.0,
+    memory_gib: float = 8.0,
+    workers: int | None = None,
+    seed: int = 0,
+) -> int:
+    """Check a folder or list of labelled videos, and write the manifest that everything else reads.
+
+    Args:
+        source: What to import: a folder, a CSV, a list or an annotation file.
+        out: The manifest to write.
+        format: folder, csv, list, ucf101, hmdb51, kinetics, jester, ma52, cvat and more: see docs/data.md.
+        template: File name of the frames in a frame folder, such as img_{:05d}.jpg.
+        class_names: A file with one class name a line, where labels are numbers.
+        columns: Names that the CSV's columns have: path=file group=subject.
+        group: A regular expression on the path, whose first bracket is the group (subject, source).
+        split: Keep the source's splits, leave them empty, or assign them at random or by group.
+        val: Share of the validation split.
+        test: Share of the test split.
+        folds: Number of folds to assign, or leave-one-group-out.
+        on_bad: With files that do not decode: fail, skip them (counted), or move their rows to a list of their own.
+        timeout_seconds: Longest time to decode one file.
+        memory_gib: Most address space of a decoding process.
+        workers: Decoding processes; all cores by default.
+        seed: Decides the random splits.
+    """
+    from kinesics.apps.prepare import prepare as run_prepare
+    from kinesics.cli.show import show_report, task_progress
+
+    with task_progress("checking") as progress:
+        report = run_prepare(
+            source,
+            out,
+            format=format,
+            template=template,
+            class_names=class_names,
+            columns=pairs(columns, "--columns"),
+            group_pattern=group,
+            split=split,
+            val=val,
+            test=test,
+            folds=int(folds) if folds and folds.isdigit() else folds,
+            on_bad=on_bad,
+            timeout_seconds=timeout_seconds,
+            memory_gib=memory_gib,
+            workers=workers,
+            seed=seed,
+            progress=progress,
+        )
+    return show_report(report)
+
+
+def probe(
+    data: Positional[Path],
+    backbone: str = "efficientnet_lite0",
+    weights: str = "imagenet",
+    num_segments: int = 8,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Tell in about a minute what a manifest's clips allow, before anything is trained.
+
+    Args:
+        data: The manifest.
+        backbone: The trunk whose frozen features are probed.
+        weights: Its weights: imagenet or a file.
+        num_segments: Frames looked at in each video.
+        seed: Decides the folds where the manifest has none.
+        json: Print JSON.
+    """
+    from kinesics.apps.probe import probe as run_probe
+    from kinesics.cli.show import say, show_json, task_progress
+
+    with task_progress("features", quiet=json) as progress:
+        result = run_probe(
+            data, backbone=backbone, weights=weights, num_segments=num_segments, seed=seed, progress=progress
+        )
+    if json:
+        show_json(dataclasses.asdict(result))
+    else:
+        say(*result.lines())
+
+
+def puppets(
+    out: Path,
+    clips_per_class: int = 40,
+    size: int = 64,
+    amplitude_percent: float = 10.0,
+    classes: Annotated[tuple[str, ...], arg(metavar="CLASS…")] = (),
+    seed: int = 0,
+) -> None:
+    """Draw the puppets, the embedded data set: small videos whose classes are told by motion alone.
+
+    Args:
+        out: Folder for the videos and puppets.csv.
+        clips_per_class: Videos of each class.
+        size: Height and width in pixels.
+        amplitude_percent: Length of the motion in per cent of the height.
+        classes: Which classes; all by default.
+        seed: The same seed draws the same videos.
+    """
+    from kinesics.cli.show import say, task_progress
+    from kinesics.data.puppets import CLASSES, PuppetSettings, make_puppets
+
+    settings = PuppetSettings(
+        size=size,
+        amplitude_percent=amplitude_percent,
+        clips_per_class=clips_per_class,
+        classes=classes or CLASSES,
+        seed=seed,
+    )
+    with task_progress("drawing") as progress:
+        manifest = make_puppets(out, settings, progress=progress)
+    say(f"{len(settings.classes) * clips_per_class} videos; their manifest is {manifest}")

@@ -1,0 +1,138 @@
+"""Commands that take a recipe: train, cross-validate. Imports of torch wait until they are needed."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import tyro
+from tyro.conf import OmitArgPrefixes
+
+from kinesics.cli.flags import Device, pairs
+from kinesics.config import Recipe
+from kinesics.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainFlags:
+    """Train on the split `train` of a manifest; choose the best epoch by `val`."""
+
+    data: Path
+    """The manifest that `kinesics prepare` wrote."""
+    out: Path
+    """Folder of the run."""
+    recipe: OmitArgPrefixes[Recipe]
+    preset: Literal["few"] | None = None
+    """Changes to the recipe: few, for 5 to 50 clips a class."""
+    model_args: tuple[str, ...] = ()
+    """Arguments of the system and head: direction=past head=ordered."""
+    resume: bool = False
+    """Go on with the run in --out where it stopped."""
+    device: Device = "auto"
+    """Where to compute."""
+    workers: int | None = None
+    """Decoding processes; as many as cores, four at most, by default."""
+    checkpoint_batches: int = 0
+    """Save the state every so many batches too, not only after each epoch."""
+
+
+@dataclasses.dataclass(frozen=True)
+class CrossFlags:
+    """Train and test every fold of a manifest."""
+
+    data: Path
+    """The manifest, with folds."""
+    out: Path
+    """Folder of the folds' runs and of the pooled results."""
+    recipe: OmitArgPrefixes[Recipe]
+    preset: Literal["few"] | None = None
+    """Changes to the recipe: few, for 5 to 50 clips a class."""
+    model_args: tuple[str, ...] = ()
+    """Arguments of the system and head: direction=past head=ordered."""
+    views: str = "one"
+    """View plan of the test: one, two-clip, ten-by-three, 25x10."""
+    device: Device = "auto"
+    """Where to compute."""
+    workers: int | None = None
+    """Decoding processes; as many as cores, four at most, by default."""
+
+
+def train(words: list[str]) -> int:
+    """`kinesics train RECIPE --data set.csv --out run …`."""
+    flags = recipe_flags(TrainFlags, words, "train")
+    from kinesics.cli.show import RichWatch, say
+    from kinesics.engine.run import train as run_train
+
+    with RichWatch() as watch:
+        run = run_train(
+            with_arguments(flags.recipe, flags.model_args),
+            flags.data,
+            flags.out,
+            resume=flags.resume,
+            watch=watch,
+            device=flags.device,
+            num_workers=flags.workers,
+            checkpoint_batches=flags.checkpoint_batches,
+        )
+    say(f"the best model is in {run / 'best'}; next: kinesics test {run}")
+    return 0
+
+
+def cross_validate(words: list[str]) -> int:
+    """`kinesics cross-validate RECIPE --data set.csv --out folder …`."""
+    flags = recipe_flags(CrossFlags, words, "cross-validate")
+    from kinesics.apps.crossval import cross_validate as run_cross_validate
+    from kinesics.cli.show import RichWatch, show_cross_validation
+
+    with RichWatch() as watch:
+        result = run_cross_validate(
+            with_arguments(flags.recipe, flags.model_args),
+            flags.data,
+            flags.out,
+            views=flags.views,
+            device=flags.device,
+            num_workers=flags.workers,
+            watch=watch,
+        )
+    show_cross_validation(result)
+    return 0
+
+
+def recipe_flags(kind: type[Any], words: list[str], command: str) -> Any:
+    """The flags of a command that takes a recipe: its name comes first, and its settings are the flags' defaults."""
+    from kinesics.recipes import RECIPES, recipe
+
+    if not words or words[0].startswith("-"):
+        if set(words) & {"-h", "--help"}:
+            words = [next(iter(RECIPES)), "--help"]
+        else:
+            raise UserError(f"kinesics {command}: wanted a recipe first: {', '.join(RECIPES)}")
+    name, rest = words[0], words[1:]
+    preset = None
+    for position, word in enumerate(rest):
+        if word == "--preset" and position + 1 < len(rest):
+            preset = rest[position + 1]
+        elif word.startswith("--preset="):
+            preset = word.partition("=")[2]
+    made = recipe(name, preset=None if preset in (None, "None") else preset)
+    return tyro.cli(
+        kind,
+        args=rest,
+        prog=f"kinesics {command} {name}",
+        default=kind(data=tyro.MISSING, out=tyro.MISSING, recipe=made),
+        description=f"{kind.__doc__}\n\n{(RECIPES[name].__doc__ or '').strip()}",
+    )
+
+
+def with_arguments(recipe: Recipe, words: tuple[str, ...]) -> Recipe:
+    """`recipe` with the system's arguments of the command line: ("direction=past", "fold_div=4")."""
+    given: dict[str, Any] = {}
+    for name, text in pairs(words, "--model-args").items():
+        try:
+            given[name] = json.loads(text)
+        except json.JSONDecodeError:
+            given[name] = text
+    model = dataclasses.replace(recipe.model, arguments={**recipe.model.arguments, **given})
+    return dataclasses.replace(recipe, model=model)

@@ -1,0 +1,159 @@
+"""Commands about models: test, predict, models, cost, doctor, demo. Imports of torch wait until they are needed."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from kinesics.cli.flags import Device, Split
+from kinesics.errors import UserError
+
+
+def test(
+    run: Positional[Path],
+    data: Path | None = None,
+    split: Split = "test",
+    views: str = "one",
+    out: Path | None = None,
+    device: Device = "auto",
+    workers: int | None = None,
+    json: bool = False,
+) -> None:
+    """Test a trained run: scores, metrics with 95 % intervals, confusion matrix.
+
+    Args:
+        run: The run, or a folder with a model.
+        data: The manifest; by default the one that the run was trained on.
+        split: Which videos.
+        views: one, two-clip, ten-by-three or 25x10.
+        out: Where to write; RUN/SPLIT-VIEWS by default.
+        device: Where to compute.
+        workers: Decoding processes.
+        json: Print JSON.
+    """
+    from kinesics.apps.evaluate import test as run_test
+    from kinesics.cli.show import RichWatch, show_json, show_metrics
+
+    with RichWatch(quiet=json) as watch:
+        metrics, folder = run_test(
+            run, data, split=split, views=views, out=out, device=device, num_workers=workers, watch=watch
+        )
+    if json:
+        show_json({**metrics.to_dict(), "folder": str(folder)})
+    else:
+        show_metrics(metrics, folder)
+
+
+def predict(
+    run: Positional[Path],
+    videos: Positional[tuple[Path, ...]],
+    out: Path | None = None,
+    annotate: Path | None = None,
+    json: bool = False,
+    top: int = 5,
+    views: str = "one",
+    batch_size: int = 8,
+    device: Device = "auto",
+    workers: int | None = None,
+) -> int:
+    """Predict the class of videos, or of all videos below folders.
+
+    Args:
+        run: The run, or a folder with a model.
+        videos: Video files, folders of frames, or folders of videos.
+        out: A file to append JSON lines to; videos that stand in it already are not done again.
+        annotate: A folder for copies of the videos with the answer drawn in.
+        json: Print JSON lines.
+        top: How many classes to print of each.
+        views: one, two-clip, ten-by-three or 25x10.
+        batch_size: Videos a step.
+        device: Where to compute.
+        workers: Decoding processes.
+    """
+    from kinesics.cli.predicting import predict_videos
+
+    return predict_videos(run, videos, out, annotate, json, top, views, batch_size, device, workers)
+
+
+def models() -> None:
+    """Print the table of systems and backbones."""
+    from kinesics.cli.show import show_models
+    from kinesics.models.build import BACKBONES, MODELS, SYSTEMS
+
+    show_models({name: system.title for name, system in SYSTEMS.items()}, tuple(BACKBONES), set(MODELS))
+
+
+def cost(
+    model: Positional[str],
+    classes: int = 400,
+    frames: int = 8,
+    size: int = 224,
+    rule: Literal["conv+fc", "conv+fc+bn"] = "conv+fc",
+    json: bool = False,
+) -> None:
+    """Count the parameters and multiply-accumulates of a model.
+
+    Args:
+        model: A name from `kinesics models`.
+        classes: Number of classes.
+        frames: Time steps T of a clip.
+        size: Height and width of the input in pixels.
+        rule: What is counted: convolutions and fully connected layers, or BatchNorm too.
+        json: Print JSON.
+    """
+    from kinesics.cli.show import say, show_json
+    from kinesics.metrics.cost import cost as count
+    from kinesics.models.build import create_model
+
+    for name, value in (("--classes", classes), ("--frames", frames), ("--size", size)):
+        if value < 1:
+            raise UserError(f"{name}: wanted a number from 1 up, found {value}")
+    counted = count(create_model(model, classes), (1, frames, 3, size, size), rule)
+    answer = {
+        "model": model,
+        "parameters": counted.parameters,
+        "macs": counted.macs,
+        "rule": rule,
+        "input": [1, frames, 3, size, size],
+    }
+    if json:
+        show_json(answer)
+    else:
+        say(
+            f"{model}, {classes} classes, {frames} frames of {size}×{size}: {counted.parameters:,} parameters, "
+            f"{counted.macs / 1e9:.2f} GMACs ({rule})"
+        )
+
+
+def doctor(json: bool = False) -> int:
+    """Print versions, devices, decoders, optional parts and what is missing.
+
+    Args:
+        json: Print JSON.
+    """
+    from kinesics.apps.doctor import examine
+    from kinesics.cli.show import show_findings, show_json
+
+    findings = examine()
+    if json:
+        show_json([dataclasses.asdict(finding) for finding in findings])
+        return 0
+    return show_findings(findings)
+
+
+def demo(out: Path = Path("demo"), seed: int = 0) -> None:
+    """Draw puppets, train TSN and TSM on them, test both, predict and annotate a clip.
+
+    Args:
+        out: Folder for all of it.
+        seed: Decides the puppets and the trainings.
+    """
+    from kinesics.apps.demo import demo as run_demo
+    from kinesics.cli.show import RichWatch, show_demo, task_progress
+
+    with RichWatch() as watch:
+        result = run_demo(out, seed=seed, watch=watch, progress=task_progress)
+    show_demo(result)
