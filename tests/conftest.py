@@ -1,0 +1,14 @@
+"""What all tests may ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.tiny import make_set
+
+
+@pytest.fixture(scope="session")
+def tiny_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Sixteen clips of two classes that differ in the order of their frames only."""
+    return make_set(tmp_path_factory.mktemp("tiny"), folds=2)

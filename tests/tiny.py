@@ -1,0 +1,38 @@
+"""Small real videos that the tests make themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kinesics.data.manifest import Manifest, Row, write_manifest
+from kinesics.video.write import write_video
+
+
+def moving_square(label: str, index: int, *, num_frames: int = 12, size: int = 32) -> list[np.ndarray]:
+    """A bright square that goes left or right, by the label; its speed and height differ by the index."""
+    random = np.random.default_rng(index)
+    y = int(random.integers(2, size - 12))
+    frames = []
+    for i in range(num_frames):
+        place = i if label == "right" else num_frames - 1 - i
+        frame = np.full((size, size, 3), 40 + int(random.integers(0, 8)), dtype=np.uint8)
+        x = int(place * (size - 10) / (num_frames - 1))
+        frame[y : y + 10, x : x + 10] = (220, 200, 60)
+        frames.append(frame)
+    return frames
+
+
+def make_set(folder: Path, *, train: int = 4, val: int = 2, test: int = 2, folds: int | None = None) -> Path:
+    """A manifest of so many clips of each of two classes, `left` and `right`, and its videos."""
+    rows = []
+    for label in ("left", "right"):
+        splits = ["train"] * train + ["val"] * val + ["test"] * test
+        for index, split in enumerate(splits):
+            path = folder / "clips" / f"{label}_{index}.mp4"
+            write_video(path, moving_square(label, index), fps=12)
+            fold = index % folds if folds else None
+            rows.append(Row(f"clips/{label}_{index}.mp4", (label,), split=split, fold=fold, group=f"g{index}"))
+    write_manifest(Manifest(folder / "set.csv", tuple(rows)), folder / "set.csv")
+    return folder / "set.csv"
