@@ -1,0 +1,143 @@
+"""Puppets to disk: real mp4 files and the manifest that lists them."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import cv2
+
+from kinesics.data.puppets.draw import draw_clip
+from kinesics.data.puppets.settings import PuppetSettings
+from kinesics.errors import UserError
+from kinesics.files import read_text, write_text
+from kinesics.video.write import write_video
+
+DRAWING = 1
+"""Goes up whenever the same settings draw other pictures, so that two drawings never mix in one folder."""
+
+Job = tuple[PuppetSettings, str, int, Path]
+
+
+def make_puppets(
+    out: Path,
+    settings: PuppetSettings,
+    *,
+    workers: int | None = None,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Path:
+    """Draw every clip of `settings` into out/clips and list them in out/puppets.csv, whose path is returned.
+
+    Columns of the list: label; group, the actor; split, the actor's, so that test bodies are never seen in training.
+    workers: processes, by default one a core. progress: called with (done, total, "clips a second").
+    Clips that are there are kept, so an interrupted call is taken up where it stopped.
+
+    Raises:
+        UserError: `out` holds puppets of other settings, or `workers` is below 1.
+        KinesicsError: the disk is full or the folder cannot be written.
+    """
+    from kinesics.data.manifest import Manifest, Row, write_manifest  # here, so that the workers need no torch
+
+    if workers is not None and workers < 1:
+        raise UserError(f"puppets: wanted 1 worker or more, found {workers}")
+    _claim(out, settings)
+    jobs = [
+        (settings, label, index, out / clip_path(label, index))
+        for index in range(settings.clips_per_class)
+        for label in settings.classes
+    ]
+    missing = [job for job in jobs if not job[3].is_file()]
+    done, started = len(jobs) - len(missing), time.monotonic()
+    if progress:
+        progress(done, len(jobs), "")
+    for count, _ in enumerate(_run(missing, workers), start=1):
+        if progress:
+            progress(done + count, len(jobs), f"{count / max(time.monotonic() - started, 1e-6):.0f} clips/s")
+    rows = tuple(
+        Row(
+            path=clip_path(label, index),
+            labels=(label,),
+            split=settings.split_of(index),
+            group=f"actor{index:04d}",
+            status="ok",
+            num_frames=settings.num_frames,
+            fps=settings.fps,
+        )
+        for _, label, index, _ in jobs
+    )
+    manifest = out / "puppets.csv"
+    write_manifest(Manifest(manifest, rows), manifest)
+    return manifest
+
+
+def clip_path(label: str, index: int) -> str:
+    """Where a clip lies, from the folder of the manifest: clips/nod_0007.mp4."""
+    return f"clips/{label}_{index:04d}.mp4"
+
+
+def make_clip(job: Job) -> None:
+    """Draw one clip and write its file.
+
+    Every frame is coded by itself: a frame that is predicted from those before it carries traces of them, and with
+    them of the direction of time.
+    """
+    settings, label, index, path = job
+    frames = draw_clip(label, settings, index)
+    write_video(
+        path,
+        frames,
+        fps=settings.fps,
+        crf=18,
+        preset="superfast",
+        tune="zerolatency",
+        keyframe_every=1,
+        threads=1,
+    )
+
+
+def _claim(out: Path, settings: PuppetSettings) -> None:
+    """Store the settings in the folder, or check that they are those that are there."""
+    stored = out / "puppets.json"
+    wanted = {"drawing": DRAWING, **settings.to_dict()}
+    if not stored.is_file():
+        if any((out / "clips").glob("*.mp4")):
+            raise UserError(f"{out / 'clips'}: holds videos, but no {stored.name} that says how they were drawn")
+        write_text(stored, json.dumps(wanted, indent=2) + "\n")
+        return
+    try:
+        found = json.loads(read_text(stored, "the settings of puppets"))
+    except json.JSONDecodeError as error:
+        raise UserError(f"{stored}:{error.lineno}: not JSON; wanted the settings of puppets") from None
+    if not isinstance(found, dict):
+        raise UserError(f"{stored}: wanted the settings of puppets, found a {type(found).__name__}")
+    names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
+    if names:
+        differences = ", ".join(f"{name} {found.get(name)} there, {wanted.get(name)} here" for name in names)
+        raise UserError(f"{out}: holds puppets of other settings ({differences}); take another folder or remove it")
+
+
+def _run(jobs: list[Job], workers: int | None) -> Iterator[None]:
+    """Do the jobs, yielding after each. A few are done here: starting processes would take longer."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    count = min(workers or cores, max(1, len(jobs) // 32))
+    if count == 1:
+        yield from map(make_clip, jobs)
+        return
+    # Spawned, for a fork of a process with threads (torch, OpenCV) can hang.
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
+    try:
+        yield from pool.map(make_clip, jobs, chunksize=8)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to tell of
+    cv2.setNumThreads(1)

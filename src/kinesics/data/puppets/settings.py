@@ -1,0 +1,87 @@
+"""What a set of puppets is made of."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from kinesics.data.puppets.motions import CLASSES
+from kinesics.errors import UserError, unknown
+
+
+@dataclass(frozen=True)
+class PuppetSettings:
+    """How many clips, how large, and how far the puppets move. Values are checked when it is made.
+
+    amplitude_percent: how far the tip of the moving part travels, between its two extremes, in per cent of the frame's
+    height (`motions.TIPS` names the tip of each class). idle_percent, jitter_percent: how far every body sways and the
+    camera shakes, alike in all classes. distractors: shapes that move behind the puppet.
+    clips_per_class is also the number of actors: actor i plays clip i of every class.
+    """
+
+    size: int = 64
+    num_frames: int = 24
+    fps: float = 12.0
+    amplitude_percent: float = 10.0
+    seed: int = 0
+    classes: tuple[str, ...] = CLASSES
+    clips_per_class: int = 50
+    val_share: float = 0.2
+    test_share: float = 0.2
+    distractors: int = 2
+    idle_percent: float = 0.3
+    jitter_percent: float = 0.4
+    noise: float = 2.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", tuple(self.classes))
+        for name, low, high in (
+            ("size", 16, 2048),
+            ("num_frames", 8, 10_000),
+            ("fps", 1, 1000),
+            ("amplitude_percent", 0.1, 15),
+            ("seed", 0, 2**63 - 1),
+            ("clips_per_class", 1, 1_000_000),
+            ("val_share", 0, 1),
+            ("test_share", 0, 1),
+            ("distractors", 0, 100),
+            ("idle_percent", 0, 5),
+            ("jitter_percent", 0, 5),
+            ("noise", 0, 50),
+        ):
+            value = getattr(self, name)
+            if not math.isfinite(value) or not low <= value <= high:
+                raise UserError(f"puppets: wanted {name} from {low} to {high}, found {value}")
+        if self.val_share + self.test_share > 1:
+            raise UserError(
+                f"puppets: val_share and test_share leave nothing: {self.val_share} + {self.test_share} > 1"
+            )
+        if not self.classes or len(set(self.classes)) != len(self.classes):
+            raise UserError(f"puppets: wanted one class or more, each once, found {', '.join(self.classes) or 'none'}")
+        for name in self.classes:
+            if name not in CLASSES:
+                raise unknown("puppet class", name, CLASSES)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` reads them."""
+        return asdict(self) | {"classes": list(self.classes)}
+
+    @staticmethod
+    def from_dict(values: dict[str, Any]) -> PuppetSettings:
+        """The settings that `to_dict` wrote. Raises UserError for a name that is not a setting."""
+        known = [field.name for field in fields(PuppetSettings)]
+        for name in values:
+            if name not in known:
+                raise unknown("puppet setting", name, known)
+        return PuppetSettings(**values)
+
+    def split_of(self, actor: int) -> str:
+        """train, val or test: the actor's, for all of his clips. Shares hold for the first n actors, for every n."""
+        for split, share, before in (("test", self.test_share, 0.0), ("val", self.val_share, self.test_share)):
+            # Split k takes the actors at which its own count grows, so that the splits are interleaved.
+            if math.floor((actor + 1) * (before + share) + 1e-9) > math.floor(actor * (before + share) + 1e-9) and (
+                before == 0.0 or math.floor((actor + 1) * before + 1e-9) == math.floor(actor * before + 1e-9)
+            ):
+                return split
+        return "train"

@@ -1,0 +1,60 @@
+"""A picture of the puppets: a row for each class, frames of a clip from left to right."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from kinesics.data.puppets.draw import draw_clip, plan_act
+from kinesics.data.puppets.motions import Array
+from kinesics.data.puppets.settings import PuppetSettings
+from kinesics.errors import UserError
+from kinesics.files import atomic_path
+
+GAP = 4
+TITLE = 100
+DPI = 100
+
+
+def contact_sheet(settings: PuppetSettings, path: Path, *, size: int = 144, columns: int = 6, first: int = 0) -> Path:
+    """Write a PNG with one labelled row for each of the settings' classes, `columns` frames of one clip in each.
+
+    Drawn at `size` pixels, whatever the settings say. Row r shows actor `first` + r: the bodies vary.
+
+    Raises:
+        UserError: the path does not end in .png or there is no column.
+        KinesicsError: the disk is full or the folder cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise UserError(f"{path}: wanted a name that ends in .png")
+    if columns < 1:
+        raise UserError(f"{path}: wanted 1 column or more, found {columns}")
+    large = replace(settings, size=size)
+    rows = [_row(large, label, first + r, columns) for r, label in enumerate(settings.classes)]
+    height, width = len(rows) * (size + GAP) + GAP, TITLE + columns * (size + GAP)
+    sheet = np.full((height, width, 3), 255, dtype=np.uint8)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
+    for r, frames in enumerate(rows):
+        top = GAP + r * (size + GAP)
+        for c, frame in enumerate(frames):
+            left = TITLE + c * (size + GAP)
+            sheet[top : top + size, left : left + size] = frame
+        name = settings.classes[r].replace("_", " ")
+        figure.text((TITLE - 10) / width, 1 - (top + size / 2) / height, name, ha="right", va="center", fontsize=10.5)
+    figure.figimage(sheet, zorder=-1)
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, dpi=DPI)
+    return path
+
+
+def _row(settings: PuppetSettings, label: str, index: int, columns: int) -> list[NDArray[np.uint8]]:
+    """The frames of one clip that show its motion best: evenly over the time in which it moves."""
+    clip = draw_clip(label, settings, index)
+    course: Array = plan_act(label, settings, index).curve
+    moving = np.flatnonzero(np.abs(np.diff(course)) > 1e-3)
+    start, end = (moving[0], moving[-1] + 1) if len(moving) else (0, len(clip) - 1)
+    return [clip[i] for i in np.linspace(start, end, columns).round().astype(int)]
