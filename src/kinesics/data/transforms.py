@@ -1,0 +1,262 @@
+"""Augmentation and test crops of clips: uint8 (T, C, H, W) in and out, one draw for all frames of a clip.
+
+Chance comes from the generator that is given and from nothing else. Clips of stacked frames have C = 3·F channels and
+are treated alike. Optical flow (C = 2·F) may be cropped; mirrored flow would also need its x components negated, which
+is not done here, and its colours cannot be jittered.
+
+Crops are boxes (top, left, height, width) of the frame, and are resized straight to what the network sees: bilinear
+with antialiasing, on uint8, which torch does without a float copy.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Generator, Tensor
+
+from kinesics.config import InputConfig
+from kinesics.errors import UserError
+
+Box = tuple[int, int, int, int]
+
+SCALES = (1.0, 0.875, 0.75, 0.66)
+"""Sides of TSN's crops, as shares of the frame's short side."""
+MAX_DISTORT = 1
+"""Height and width of TSN's crops are at most this many entries of SCALES apart."""
+FIXED_OFFSETS = (
+    *((0, 0), (0, 4), (4, 0), (4, 4), (2, 2)),  # corners and centre
+    *((2, 0), (2, 4), (4, 2), (0, 2)),  # middles of the sides
+    *((1, 1), (1, 3), (3, 1), (3, 3)),  # centres of the quarters
+)
+"""Where TSN's crops may lie: (down, right) in quarters of the free space."""
+AREA = (0.25, 1.0)
+"""Share of the frame that a random resized crop covers. Image training goes down to 0.08, which loses small actions."""
+ASPECT = (3 / 4, 4 / 3)
+"""Width over height of a random resized crop."""
+ERASED_AREA = (0.02, 1 / 3)
+"""Share of the crop that random erasing covers."""
+ERASED_ASPECT = (0.3, 1 / 0.3)
+"""Width over height of what random erasing covers."""
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey (ITU-R BT.601)."""
+
+
+@dataclass(frozen=True)
+class TrainTransform:
+    """Crop, mirror, jitter and erase a clip and its target: (T, C, H, W), (K,) → (T, C, size, size), (K,)."""
+
+    input: InputConfig
+    flip_map: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check(self.input.size, self.input.resize)
+        mirrored_twice = [self.flip_map[i] if 0 <= i < len(self.flip_map) else -1 for i in self.flip_map]
+        if mirrored_twice != list(range(len(self.flip_map))):
+            raise ValueError("a flip map must lead each class back to itself when applied twice")
+
+    def __call__(self, clip_TCHW: Tensor, target: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+        settings = self.input
+        height, width = clip_TCHW.shape[-2:]
+        if settings.crop == "multi-scale":
+            clip = resized(clip_TCHW, multi_scale_box(height, width, settings.size, generator), settings.size)
+        elif settings.crop == "resized":
+            clip = resized(clip_TCHW, resized_box(height, width, generator), settings.size)
+        else:
+            clip = test_crops(clip_TCHW, resize=settings.resize, size=settings.size, crops=1)[0]
+        if settings.flip:
+            clip, target = random_flip(clip, target, self.flip_map, generator)
+        if settings.color_jitter > 0:
+            clip = color_jitter(clip, settings.color_jitter, generator)
+        if settings.erasing > 0:
+            clip = random_erasing(clip, settings.erasing, generator)
+        return clip, target
+
+
+def train_transform(input: InputConfig, flip_map: Sequence[int]) -> TrainTransform:
+    """The augmentation that `input` asks for, as a callable (clip, target, generator) → (clip, target).
+
+    Raises:
+        UserError: the crop is larger than the frames are.
+    """
+    return TrainTransform(input, tuple(flip_map))
+
+
+def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int) -> Tensor:
+    """(T, C, H, W) → (crops, T, C, size, size): the square crops of a test, of frames whose short side is `resize`.
+
+    1: the centre. 3: the two ends and the centre of the longer side. 10: the four corners, the centre, and the mirrors
+    of these five in the same order. Frames of another short side are resized first.
+
+    Raises:
+        ValueError: another number of crops. UserError: `size` is larger than `resize`.
+    """
+    _check(size, resize)
+    clip = _short_side(clip_TCHW, resize)
+    down, right = clip.shape[-2] - size, clip.shape[-1] - size
+    centre = (down // 2, right // 2)
+    if crops == 1:
+        corners = [centre]
+    elif crops == 3 and down > right:
+        corners = [(0, centre[1]), centre, (down, centre[1])]
+    elif crops == 3:
+        corners = [(centre[0], 0), centre, (centre[0], right)]
+    elif crops == 10:
+        corners = [(0, 0), (0, right), (down, 0), (down, right), centre]
+    else:
+        raise ValueError(f"a test has 1, 3 or 10 crops, not {crops}")
+    views = torch.stack([clip[..., top : top + size, left : left + size] for top, left in corners])
+    return torch.cat([views, views.flip(-1)]) if crops == 10 else views
+
+
+test_crops.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever pytest makes of the name
+
+
+def multi_scale_box(height: int, width: int, size: int, generator: Generator) -> Box:
+    """TSN's corner and multi-scale crop: sides from SCALES of the short side, at one of 13 fixed places.
+
+    Sides within 2 pixels of `size` become `size`, which then needs no resizing. Places reach the frame's very edge;
+    the published code rounds them down to up to 3 pixels short of it.
+
+    Source: TSN (Wang et al. 2016), section 3.2, with the 13 places of its code (`more_fix_crop`).
+    """
+    short = min(height, width)
+    sides = [int(short * scale) for scale in SCALES]
+    sides = [size if abs(side - size) < 3 and size <= short else max(1, side) for side in sides]
+    shapes = [(h, w) for i, h in enumerate(sides) for j, w in enumerate(sides) if abs(i - j) <= MAX_DISTORT]
+    crop_height, crop_width = shapes[_draw(len(shapes), generator)]
+    down, right = FIXED_OFFSETS[_draw(len(FIXED_OFFSETS), generator)]
+    return down * (height - crop_height) // 4, right * (width - crop_width) // 4, crop_height, crop_width
+
+
+def resized_box(
+    height: int,
+    width: int,
+    generator: Generator,
+    area: tuple[float, float] = AREA,
+    aspect: tuple[float, float] = ASPECT,
+) -> Box:
+    """A random box of a share of the frame in `area` and of a width over height in `aspect` (even in the logarithm).
+
+    Ten draws are tried; where none fits, the largest box in the middle with an aspect in range is taken.
+
+    Source: Szegedy et al. 2015, section 6, in the form that torchvision made usual.
+    """
+    for _ in range(10):
+        box = _random_box(height, width, area, aspect, generator)
+        if box is not None:
+            return box
+    crop_width = min(width, max(1, round(height * aspect[1])))
+    crop_height = min(height, max(1, round(crop_width / aspect[0])))
+    return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
+
+
+def resized(clip_TCHW: Tensor, box: Box, size: int) -> Tensor:
+    """(T, C, H, W) → (T, C, size, size): the box of each frame, resized."""
+    top, left, height, width = box
+    crop = clip_TCHW[..., top : top + height, left : left + width]
+    return _interpolated(crop, size, size)
+
+
+def random_flip(
+    clip_TCHW: Tensor, target: Tensor, flip_map: Sequence[int], generator: Generator
+) -> tuple[Tensor, Tensor]:
+    """Mirror half of the clips; the target's classes go where `flip_map` sends them.
+
+    Raises:
+        ValueError: the target has another number of classes than the map.
+    """
+    if target.shape[-1] != len(flip_map):
+        raise ValueError(f"a flip map of {len(flip_map)} classes does not fit a target of {target.shape[-1]}")
+    if float(torch.rand((), generator=generator)) >= 0.5:
+        return clip_TCHW, target
+    return clip_TCHW.flip(-1), target[..., torch.tensor(flip_map, dtype=torch.int64)]
+
+
+def color_jitter(clip_TCHW: Tensor, strength: float, generator: Generator) -> Tensor:
+    """Brightness, contrast and saturation times one factor each in 1 ± strength, the same in all frames.
+
+    Contrast pivots on the mean grey of the whole clip, saturation on each pixel's own grey. The three are applied as
+    one linear map of the colours and rounded once.
+
+    Raises:
+        ValueError: the channels are not RGB frames.
+    """
+    num_steps, num_channels, height, width = clip_TCHW.shape
+    if num_channels % 3:
+        raise ValueError(f"colours can be jittered of RGB frames, not of {num_channels} channels")
+    low = max(0.0, 1 - strength)
+    factors = low + torch.rand(3, generator=generator, dtype=torch.float64) * (1 + strength - low)
+    brightness, contrast, saturation = factors.tolist()
+    frames = clip_TCHW.reshape(num_steps, num_channels // 3, 3, height, width)
+    colors = frames.movedim(2, 0).float()  # (3, T, F, H, W)
+    red, green, blue = colors
+    grey = LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
+    gain = brightness * contrast
+    offset = brightness * (1 - contrast) * float(grey.mean(dtype=torch.float64))
+    shared = grey.mul_(gain * (1 - saturation)).add_(offset + 0.5)  # half a step, since the cast cuts
+    jittered: Tensor = colors.mul_(gain * saturation).add_(shared).clamp_(0, 255).to(torch.uint8)
+    return jittered.movedim(0, 2).flatten(1, 2)
+
+
+def random_erasing(clip_TCHW: Tensor, probability: float, generator: Generator) -> Tensor:
+    """With `probability`, one rectangle filled with noise, at the same place and with the same noise in all frames.
+
+    Source: Zhong et al. 2020, with random values; noise that changed between frames would look like motion.
+    """
+    if float(torch.rand((), generator=generator)) >= probability:
+        return clip_TCHW
+    num_channels, height, width = clip_TCHW.shape[1:]
+    for _ in range(10):
+        box = _random_box(height, width, ERASED_AREA, ERASED_ASPECT, generator)
+        if box is not None:
+            break
+    else:
+        return clip_TCHW
+    top, left, box_height, box_width = box
+    noise = torch.randint(256, (num_channels, box_height, box_width), generator=generator, dtype=torch.uint8)
+    erased = clip_TCHW.clone()
+    erased[..., top : top + box_height, left : left + box_width] = noise
+    return erased
+
+
+def _check(size: int, resize: int) -> None:
+    if size > resize:
+        raise UserError(
+            f"crops of {size} pixels need frames resized to as much: set resize to {size} or more, not {resize}"
+        )
+
+
+def _draw(num_choices: int, generator: Generator) -> int:
+    return int(torch.randint(num_choices, (), generator=generator))
+
+
+def _random_box(
+    height: int, width: int, area: tuple[float, float], aspect: tuple[float, float], generator: Generator
+) -> Box | None:
+    """A box of random area, aspect and place, or None where the drawn shape does not fit."""
+    draws: list[float] = torch.rand(4, generator=generator, dtype=torch.float64).tolist()
+    pixels = height * width * (area[0] + draws[0] * (area[1] - area[0]))
+    ratio = aspect[0] * (aspect[1] / aspect[0]) ** draws[1]
+    box_height, box_width = round(math.sqrt(pixels / ratio)), round(math.sqrt(pixels * ratio))
+    if not (0 < box_height <= height and 0 < box_width <= width):
+        return None
+    return int(draws[2] * (height - box_height + 1)), int(draws[3] * (width - box_width + 1)), box_height, box_width
+
+
+def _short_side(clip_TCHW: Tensor, resize: int) -> Tensor:
+    """The clip with its short side at `resize` and its proportions kept to the pixel."""
+    height, width = clip_TCHW.shape[-2:]
+    short = min(height, width)
+    return _interpolated(
+        clip_TCHW, max(resize, round(height * resize / short)), max(resize, round(width * resize / short))
+    )
+
+
+def _interpolated(clip_TCHW: Tensor, height: int, width: int) -> Tensor:
+    if clip_TCHW.shape[-2:] == (height, width):
+        return clip_TCHW
+    return F.interpolate(clip_TCHW, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
