@@ -74,8 +74,10 @@ def build(
         raise unknown("head", head, kind.heads)
     if modality not in CHANNELS:
         raise unknown("modality", modality, CHANNELS)
-    if num_classes < 1:
-        raise UserError(f"a model needs at least one class, found {num_classes}")
+    if num_classes < 1 or frames_per_segment < 1:
+        raise UserError(f"a model needs a class and a frame, found {num_classes} and {frames_per_segment}")
+    if not 0 <= dropout < 1:
+        raise UserError(f"dropout is a probability below 1, found {dropout}")
     slot_args, head_args = own_arguments(kind.slot), own_arguments(HEADS[head])
     for name in model_args:
         if name not in slot_args and name not in head_args:

@@ -35,7 +35,7 @@ class BasicBlock(nn.Module):
     def forward(self, x: Tensor, t: int) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W')."""
         kept = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.branch(x, t) + kept, inplace=True)
+        return F.relu(self.branch(x, t).add_(kept), inplace=True)
 
 
 class Bottleneck(nn.Module):
@@ -65,7 +65,7 @@ class Bottleneck(nn.Module):
     def forward(self, x: Tensor, t: int) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W')."""
         kept = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.branch(x, t) + kept, inplace=True)
+        return F.relu(self.branch(x, t).add_(kept), inplace=True)
 
 
 def shortcut(channels: int, width_out: int, stride: int) -> nn.Sequential | None:

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from kinesics.errors import UserError
 from kinesics.models.heads.head import Head, classifier
 
 
@@ -21,18 +22,21 @@ def cosine_moments(num_moments: int, t: int, like: Tensor | None = None) -> Tens
     time_1T = (torch.arange(t, device=device, dtype=torch.float32)[None] + 0.5) / t
     basis_MT = torch.cos(math.pi * moment_M1 * time_1T) * (math.sqrt(2) / t)
     basis_MT[0] = 1 / t
+    basis_MT[t:] = 0  # T frames have T moments; what follows would repeat them
     return basis_MT.to(dtype)
 
 
 class OrderedHead(Head):
     """Pooled features of a clip's frames → M cosine moments over time → dropout → one linear layer.
 
-    T is free: one set of weights runs at any number of frames. With T frames only the moments below T differ
-    from each other, so M = 4 wants four frames or more.
+    T is free: one set of weights runs at any number of frames. A clip of T frames has T moments, the others are zero,
+    so M = 4 wants four frames or more.
     """
 
     def __init__(self, num_features: int, num_classes: int, dropout: float = 0.5, moments: int = 4) -> None:
         super().__init__()
+        if moments < 1:
+            raise UserError(f"an ordered head needs at least one moment, found {moments}")
         self.moments = moments
         self.dropout = nn.Dropout(dropout)
         self.fc = classifier(num_features * moments, num_classes)

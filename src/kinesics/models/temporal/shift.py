@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from kinesics.errors import unknown
+from kinesics.errors import UserError, unknown
 
 Direction = Literal["both", "past"]
 
@@ -18,33 +18,61 @@ class TemporalShift(nn.Module):
     direction "past" takes from the previous frame only, so that the output at a frame never depends on a later one
     (a stream needs no more than the last frame's channels).
 
-    Source: TSM (Lin et al., ICCV 2019), section 3 and 4; the shift stands on the residual branch, the shortcut is
-    not shifted.
+    Source: TSM (Lin et al., ICCV 2019), sections 3 and 4. The shortcut of a block is not shifted.
     """
 
     def __init__(self, direction: Direction = "both", fold_div: int = 8) -> None:
         super().__init__()
         if direction not in get_args(Direction):
-            raise unknown("shift direction", direction, get_args(Direction))
+            raise unknown("shift direction", str(direction), get_args(Direction))
+        if fold_div < 2:
+            raise UserError(
+                f"fold_div is the share of channels that are shifted, 8 for 1/8: wanted 2 or more, found {fold_div}"
+            )
         self.direction = direction
         self.fold_div = fold_div
 
     def forward(self, x: Tensor, t: int) -> Tensor:
-        """(N*T, C, H, W) → same shape and memory format, a new tensor. ValueError where T does not divide N*T."""
+        """(N*T, C, H, W) → a new tensor of the same shape and memory format. ValueError where T does not divide N*T."""
         if x.shape[0] % t:
             raise ValueError(f"{x.shape[0]} frames cannot be cut into clips of {t}")
         fold = x.shape[1] // self.fold_div
-        shifted = x.clone()
-        x_NTCHW, shifted_NTCHW = torch.unflatten(x, 0, (-1, t)), torch.unflatten(shifted, 0, (-1, t))
-        past = slice(0, fold)
-        if self.direction == "both":
-            shifted_NTCHW[:, :-1, :fold] = x_NTCHW[:, 1:, :fold]
-            shifted_NTCHW[:, -1, :fold] = 0
-            past = slice(fold, 2 * fold)
-        shifted_NTCHW[:, 1:, past] = x_NTCHW[:, :-1, past]
-        shifted_NTCHW[:, 0, past] = 0
+        num_next = fold if self.direction == "both" else 0
+        shifted: Tensor = Shift.apply(x, t, (0, num_next), (num_next, num_next + fold))  # type: ignore[no-untyped-call]
         return shifted
 
     def extra_repr(self) -> str:
         """What print(model) shows."""
         return f"direction={self.direction!r}, fold_div={self.fold_div}"
+
+
+class Shift(torch.autograd.Function):
+    """`shifted` with a gradient that is a shift the other way; autograd's own would copy it once a slice."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, t: int, from_next: tuple[int, int], from_last: tuple[int, int]) -> Tensor:
+        """(N*T, C, H, W) → the same."""
+        ctx.arguments = t, from_next, from_last
+        return shifted(x, t, from_next, from_last)
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+        """The channels that came from the next frame give their gradient back to it."""
+        t, from_next, from_last = ctx.arguments
+        return Shift.apply(grad, t, from_last, from_next), None, None, None
+
+
+def shifted(x: Tensor, t: int, from_next: tuple[int, int], from_last: tuple[int, int]) -> Tensor:
+    """(N*T, C, H, W) → the same, where two ranges of channels are the next and the last frame's, and the rest stays.
+
+    One write a value: the copy is all that a shift costs.
+    """
+    out = torch.empty_like(x)
+    x_NTCHW, out_NTCHW = torch.unflatten(x, 0, (-1, t)), torch.unflatten(out, 0, (-1, t))
+    ahead, behind, rest = slice(*from_next), slice(*from_last), slice(max(from_next[1], from_last[1]), None)
+    out_NTCHW[:, :-1, ahead] = x_NTCHW[:, 1:, ahead]
+    out_NTCHW[:, -1, ahead] = 0
+    out_NTCHW[:, 1:, behind] = x_NTCHW[:, :-1, behind]
+    out_NTCHW[:, 0, behind] = 0
+    out_NTCHW[:, :, rest] = x_NTCHW[:, :, rest]
+    return out
