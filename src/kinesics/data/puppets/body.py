@@ -99,7 +99,7 @@ def colour(rng: np.random.Generator, saturation: tuple[float, float], value: tup
 
 def apart(rng: np.random.Generator, saturation: tuple[float, float], *others: Array) -> Array:
     """(3,) of four random colours the one that is farthest from the `others`."""
-    candidates = [colour(rng, saturation, (0.25, 1.0)) for _ in range(4)]
+    candidates = [colour(rng, saturation, (0.25, 0.92)) for _ in range(4)]
     return max(candidates, key=lambda c: min(float(np.abs(c - other).sum()) for other in others))
 
 
@@ -226,11 +226,9 @@ def extent_for(
     body: Body, stage: Stage, rest_J: Array, along_J: Array, at_rest: float, tip: str, travel: float
 ) -> float:
     """How far the pose must go along `along_J` for `tip` to travel `travel` frame heights in the picture."""
-    far = np.linspace(0.0, 1.3, 200) ** 2  # finer where motions are small
-    ends = []
-    for course in (0.0, 1.0):
-        pose = rest_J + far[:, None] * (course - at_rest) * along_J
-        ends.append(skeleton(body, stage, pose).tip(tip))
+    far = np.linspace(0.0, 1.2, 100) ** 2  # finer where motions are small
+    course = np.concatenate([-at_rest * far, (1 - at_rest) * far])
+    ends = skeleton(body, stage, rest_J + course[:, None] * along_J).tip(tip).reshape(2, -1, 2)
     travels: NDArray[np.float64] = np.linalg.norm(ends[1] - ends[0], axis=1)
     until = int(np.argmax(travels)) + 1  # beyond a quarter turn the nose comes back
     return float(np.interp(travel, travels[:until], far[:until]))

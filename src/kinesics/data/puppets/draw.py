@@ -84,7 +84,7 @@ def render(act: Act, settings: PuppetSettings, rng: np.random.Generator) -> NDAr
     """(T, size, size, 3) `act` in a scene drawn from `rng`."""
     num_frames, size = settings.num_frames, settings.size
     large = SUPERSAMPLING * size
-    blink = np.abs(np.arange(num_frames) - rng.uniform(-num_frames, 2 * num_frames)) < 0.1 * settings.fps
+    blink = np.abs(np.arange(num_frames) - rng.uniform(-num_frames, 2 * num_frames - 1)) < 0.1 * settings.fps
     figure = draw_figure(act.body, act.stage, act.pose, blink)
     floating = draw_distractors(rng, settings.distractors, num_frames)
     camera = wander(rng, num_frames, settings.fps, 2) * settings.jitter_percent / 100

@@ -29,15 +29,11 @@ def draw_figure(body: Body, stage: Stage, pose_TJ: Array, blink_T: NDArray[np.bo
 def capsule(start: Array, end: Array, start_radius: Array, end_radius: Array) -> Array:
     """(T, 14, 2) the outline of a limb between two (T, 2) points, rounded at both, with a (T,) radius at each."""
     along = end - start
-    angle = np.arctan2(along[:, 1], along[:, 0])[:, None]
-    tail, tip = angle + np.pi + HALF, angle + HALF
-    return np.concatenate(
-        [
-            start[:, None] + start_radius[:, None, None] * np.stack([np.cos(tail), np.sin(tail)], axis=2),
-            end[:, None] + end_radius[:, None, None] * np.stack([np.cos(tip), np.sin(tip)], axis=2),
-        ],
-        axis=1,
-    )
+    along = along / np.maximum(np.hypot(along[:, :1], along[:, 1:]), 1e-9)
+    aside = np.stack([-along[:, 1], along[:, 0]], axis=1)
+    arc = np.cos(HALF)[:, None] * along[:, None] + np.sin(HALF)[:, None] * aside[:, None]
+    tail, tip = start[:, None] - start_radius[:, None, None] * arc, end[:, None] + end_radius[:, None, None] * arc
+    return np.concatenate([tail, tip], axis=1)
 
 
 def _neck(shapes: Shapes, body: Body, bones: Skeleton) -> None:
@@ -98,8 +94,6 @@ def _arm(shapes: Shapes, body: Body, bones: Skeleton, arm: int) -> None:
     grip = hand - elbow
     grip = grip / np.maximum(np.linalg.norm(grip, axis=1, keepdims=True), 1e-6)
     across = np.stack([-grip[:, 1], grip[:, 0]], axis=1) * np.sign(shoulder[:, :1] - bones.neck[:, :1])
-    size = (0.034 * zoom)[:, None]
-    knuckles, thumb = hand + 0.9 * size * grip, hand + size * (0.55 * grip - 1.05 * across)
     shapes.add(capsule(shoulder, elbow, 1.22 * thick, 1.02 * thick), 0.66 * sleeve)
     shapes.add(capsule(shoulder + light, elbow + light, thick, 0.84 * thick), sleeve)
     shapes.add(capsule(elbow, hand, 0.98 * thick, thin), 0.7 * fore)
@@ -107,6 +101,19 @@ def _arm(shapes: Shapes, body: Body, bones: Skeleton, arm: int) -> None:
     if not body.long_sleeves:
         middle = 0.12 * shoulder + 0.88 * elbow
         shapes.add(capsule(middle, elbow, 1.06 * thick, 1.04 * thick), 0.8 * sleeve)
-    shapes.add(capsule(hand, thumb, 0.5 * size[:, 0], 0.3 * size[:, 0]), 0.84 * body.skin)
-    shapes.add(capsule(hand, knuckles, size[:, 0], 0.82 * size[:, 0]), 0.8 * body.skin)
-    shapes.add(capsule(hand + light, knuckles + light, 0.8 * size[:, 0], 0.64 * size[:, 0]), body.skin)
+    _hand(shapes, body, hand, grip, across * (0.033 * zoom)[:, None])
+
+
+def _hand(shapes: Shapes, body: Body, hand: Array, grip: Array, aside: Array) -> None:
+    """An open hand: `grip` is the direction of the forearm, `aside` half the palm, away from the thumb."""
+    size = np.hypot(aside[:, 0], aside[:, 1])
+    ahead = grip * size[:, None]
+    shapes.add(
+        capsule(hand + 0.1 * ahead, hand + 0.7 * ahead - 1.15 * aside, 0.45 * size, 0.26 * size), 0.8 * body.skin
+    )
+    for finger, length in ((-0.62, 1.75), (-0.2, 2.0), (0.22, 1.95), (0.6, 1.6)):
+        root, tip = hand + 0.6 * ahead + finger * aside, hand + length * ahead + 1.35 * finger * aside
+        shapes.add(
+            capsule(root, tip, 0.28 * size, 0.22 * size), (0.86 if finger in (-0.62, 0.22) else 0.98) * body.skin
+        )
+    shapes.add(capsule(hand, hand + 0.55 * ahead, 0.86 * size, 0.86 * size), 0.92 * body.skin)

@@ -133,8 +133,9 @@ def _features(body: Body, blink_T: NDArray[np.bool_]) -> list[Patch]:
         if body.glasses:
             face.append(oval(np.array([30.0, 30, 34]), side * 27, 3, 21, 14))
             face.append(oval(0.5 * skin + 118, side * 27, 3, 17, 10.5))
-        face.append(oval(np.array([248.0, 246, 242]), side * 26, 3, 13, 8, only=~blink_T))
-        face.append(oval(0.7 * body.eyes, side * 26, 3, 6.5, 7.5, only=~blink_T))
+        face.append(oval(0.45 * skin, side * 26.5, 4.2, 14, 8, only=~blink_T))
+        face.append(oval(np.array([242.0, 240, 236]), side * 26, 2.6, 12.5, 7, only=~blink_T))
+        face.append(oval(0.7 * body.eyes, side * 26, 2.8, 6.2, 6.6, only=~blink_T))
         if blink_T.any():
             face.append(oval(0.25 * skin, side * 26, 2, 13, 2.5, only=blink_T))
         lon = side * np.array([12.0, 26, 40, 40, 26, 12])

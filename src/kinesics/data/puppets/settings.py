@@ -9,6 +9,8 @@ from typing import Any
 from kinesics.data.puppets.motions import CLASSES
 from kinesics.errors import UserError, unknown
 
+GOLDEN = (math.sqrt(5) - 1) / 2
+
 
 @dataclass(frozen=True)
 class PuppetSettings:
@@ -77,11 +79,12 @@ class PuppetSettings:
         return PuppetSettings(**values)
 
     def split_of(self, actor: int) -> str:
-        """train, val or test: the actor's, for all of his clips. Shares hold for the first n actors, for every n."""
-        for split, share, before in (("test", self.test_share, 0.0), ("val", self.val_share, self.test_share)):
-            # Split k takes the actors at which its own count grows, so that the splits are interleaved.
-            if math.floor((actor + 1) * (before + share) + 1e-9) > math.floor(actor * (before + share) + 1e-9) and (
-                before == 0.0 or math.floor((actor + 1) * before + 1e-9) == math.floor(actor * before + 1e-9)
-            ):
-                return split
-        return "train"
+        """train, val or test: the actor's, for all of his clips. The first n actors have the shares, for every n.
+
+        Steps of the golden ratio spread the actors evenly over 0 to 1: of any number of them, a part of that length
+        holds its share, give or take one or two.
+        """
+        place = (0.5 + actor * GOLDEN) % 1
+        if place < self.test_share:
+            return "test"
+        return "val" if place < self.test_share + self.val_share else "train"
