@@ -52,8 +52,8 @@ def test_the_trunk_learns_slower_the_lower() -> None:
     model = create_model("tsm_resnet18", 5)
     optimizer = make_optimizer(model, OptimConfig(trunk_rate=0.01, frozen_stages=1, batch_norm="frozen"))
     rates = {group["name"].split(".")[0]: group["rate"] for group in optimizer.param_groups}
-    trunk = [rates[name] for name in sorted(rates) if name.startswith("depth")]
-    assert "depth0" not in rates
+    trunk = [rates[name] for name in sorted(rates) if name.startswith("stage")]
+    assert "stage0" not in rates
     assert trunk == sorted(trunk)
     assert trunk[-1] == 1
     assert rates["head"] == 5

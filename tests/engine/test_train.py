@@ -17,7 +17,6 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from tests.tiny import make_set
 
 from kinesics.config import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.engine.artefact import load_model
@@ -25,6 +24,7 @@ from kinesics.engine.run import build, train
 from kinesics.engine.train import Task
 from kinesics.engine.watch import StopAsked, Watch
 from kinesics.errors import KinesicsError, UserError, VideoError
+from tests.tiny import make_set
 
 
 def tiny_recipe(**optim: Any) -> Recipe:
@@ -81,7 +81,7 @@ def test_learns_what_only_order_tells(tiny_set: Path, tmp_path: Path) -> None:
     assert record["versions"]["torch"] == torch.__version__
     model, contract = load_model(run)
     assert contract.classes == ("left", "right")
-    assert model.arguments["name"] == "tsm_resnet18"
+    assert model.name == "tsm_resnet18"
 
 
 @pytest.mark.parametrize("when", [(0, 2), (1, 1)], ids=["first epoch", "second epoch"])

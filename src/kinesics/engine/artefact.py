@@ -89,7 +89,7 @@ def load_model(run: Path) -> tuple[Recognizer, Contract]:
         version = values.get("version", "another program") if isinstance(values, dict) else "another program"
         raise UserError(f"{path}: format {found}, written by {version}; kinesics {__version__} reads format {FORMAT}")
     contract = from_dict(Contract, values, str(path))
-    model = create_model(**contract.arguments)
+    model = create_model(contract.model, len(contract.classes), modality=contract.modality, **contract.arguments)
     try:
         model.load_state_dict(load_file(folder / WEIGHTS_NAME))
     except (SafetensorError, RuntimeError, OSError) as error:

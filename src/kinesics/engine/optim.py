@@ -24,16 +24,17 @@ def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, ob
     `trunk_rate` rising to 1 at the last; the first `frozen_stages` do not learn and are in no group.
     """
     kept = {f"{name}.{kind}" for name, _ in frozen_norms(model, optim) for kind in ("weight", "bias")}
-    head = model.num_depths - 1
+    last = len(model.backbone.stages) - 1
     groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
-        depth = model.depth_of(name)
-        parameter.requires_grad_(depth >= min(optim.frozen_stages, head) and name not in kept)
+        stage = model.stage_of(name)
+        frozen = stage is not None and stage < optim.frozen_stages
+        parameter.requires_grad_(not frozen and name not in kept)
         if not parameter.requires_grad:
             continue
-        rate = optim.head_rate if depth == head else optim.trunk_rate ** (1 - depth / max(head - 1, 1))
+        rate = optim.head_rate if stage is None else optim.trunk_rate ** (1 - stage / last)
         decay = optim.weight_decay if parameter.ndim > 1 else 0.0
-        label = "head" if depth == head else f"depth{depth}"
+        label = "head" if stage is None else f"stage{stage}"
         groups.setdefault((label, rate, decay), []).append(parameter)
     return [
         {"name": f"{label}{'' if decay else '.no_decay'}", "params": params, "rate": rate, "weight_decay": decay}
@@ -53,8 +54,10 @@ def frozen_norms(model: Recognizer, optim: OptimConfig) -> list[tuple[str, nn.Mo
         return norms
     kept = norms[1:] if optim.batch_norm == "partial" else []
     names = {name for name, _ in kept}
-    frozen = min(optim.frozen_stages, model.num_depths - 1)
-    kept += [pair for pair in norms if pair[0] not in names and model.depth_of(f"{pair[0]}.weight") < frozen]
+    for name, module in norms:
+        stage = model.stage_of(f"{name}.weight")
+        if name not in names and stage is not None and stage < optim.frozen_stages:
+            kept.append((name, module))
     return kept
 
 
