@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from dataclasses import dataclass
 
 import numpy as np
@@ -92,9 +93,8 @@ def pick(rng: np.random.Generator, palette: tuple[tuple[int, int, int], ...], sp
 
 def colour(rng: np.random.Generator, saturation: tuple[float, float], value: tuple[float, float]) -> Array:
     """(3,) any hue, with saturation and value (0 to 1) within bounds."""
-    hue, s, v = rng.uniform(0, 6), rng.uniform(*saturation), rng.uniform(*value)
-    wheel = np.clip(np.abs((hue + np.array([0.0, 4.0, 2.0])) % 6 - 3) - 1, 0, 1)
-    return np.asarray(255 * v * (1 - s + s * wheel))
+    hue, s, v = rng.uniform(), rng.uniform(*saturation), rng.uniform(*value)
+    return 255 * np.array(colorsys.hsv_to_rgb(hue, s, v))
 
 
 def apart(rng: np.random.Generator, saturation: tuple[float, float], *others: Array) -> Array:
@@ -226,7 +226,7 @@ def extent_for(
     body: Body, stage: Stage, rest_J: Array, along_J: Array, at_rest: float, tip: str, travel: float
 ) -> float:
     """How far the pose must go along `along_J` for `tip` to travel `travel` frame heights in the picture."""
-    far = np.linspace(0.0, 1.2, 100) ** 2  # finer where motions are small
+    far = np.linspace(0.0, 1.2, 60) ** 2  # finer where motions are small
     course = np.concatenate([-at_rest * far, (1 - at_rest) * far])
     ends = skeleton(body, stage, rest_J + course[:, None] * along_J).tip(tip).reshape(2, -1, 2)
     travels: NDArray[np.float64] = np.linalg.norm(ends[1] - ends[0], axis=1)

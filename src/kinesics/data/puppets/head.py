@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,9 +41,13 @@ def polygon(
     only: NDArray[np.bool_] | None = None,
 ) -> Patch:
     """Corners on the globe, in degrees: longitude 0 is the nose, latitude 0 the middle of the face."""
+    return Patch(globe(longitude, latitude) * np.reshape(radius, (-1, 1)), colour, culled, only)
+
+
+def globe(longitude: Array, latitude: Array) -> Array:
+    """(P, 3) on the ball of radius 1: x to the right, y up, z to the nose."""
     lon, lat = np.radians(longitude), np.radians(latitude)
-    globe = np.stack([np.cos(lat) * np.sin(lon), np.sin(lat), np.cos(lat) * np.cos(lon)], axis=1)
-    return Patch(globe * np.reshape(radius, (-1, 1)), colour, culled, only)
+    return np.stack([np.cos(lat) * np.sin(lon), np.sin(lat), np.cos(lat) * np.cos(lon)], axis=1)
 
 
 def oval(
@@ -56,8 +61,13 @@ def oval(
     radius: float = 1.0,
 ) -> Patch:
     """An oval on the globe, in degrees."""
+    return Patch(_oval_points(lon, lat, lon_half, lat_half, radius), colour, culled, only)
+
+
+@lru_cache
+def _oval_points(lon: float, lat: float, lon_half: float, lat_half: float, radius: float) -> Array:
     around = ROUND[::2] if max(lon_half, lat_half) < 20 else ROUND
-    return polygon(colour, lon + lon_half * np.cos(around), lat + lat_half * np.sin(around), radius, culled, only)
+    return radius * globe(lon + lon_half * np.cos(around), lat + lat_half * np.sin(around))
 
 
 def paint_head(shapes: Shapes, body: Body, bones: Skeleton, patches: list[Patch]) -> None:

@@ -12,6 +12,8 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import cv2
+import numpy as np
+from numpy.typing import NDArray
 
 from kinesics.data.puppets.draw import draw_clip
 from kinesics.data.puppets.settings import PuppetSettings
@@ -82,23 +84,17 @@ def clip_path(label: str, index: int) -> str:
 
 
 def make_clip(job: Job) -> None:
-    """Draw one clip and write its file.
-
-    Every frame is coded by itself: a frame that is predicted from those before it carries traces of them, and with
-    them of the direction of time.
-    """
+    """Draw one clip and write its file."""
     settings, label, index, path = job
-    frames = draw_clip(label, settings, index)
-    write_video(
-        path,
-        frames,
-        fps=settings.fps,
-        crf=18,
-        preset="superfast",
-        tune="zerolatency",
-        keyframe_every=1,
-        threads=1,
-    )
+    write_clip(path, draw_clip(label, settings, index), settings.fps)
+
+
+def write_clip(path: Path, frames_THWC: NDArray[np.uint8], fps: float) -> None:
+    """Encode every frame by itself.
+
+    A frame that is predicted from those before it carries traces of them, and with them of the direction of time.
+    """
+    write_video(path, frames_THWC, fps=fps, crf=18, preset="superfast", tune="zerolatency", keyframe_every=1, threads=1)
 
 
 def _claim(out: Path, settings: PuppetSettings) -> None:
