@@ -18,7 +18,7 @@ FIRST_BLOCKS = (1, 2, 4, 7, 11, 14, 17)
 
 
 def convert(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
-    """(the kind of checkpoint, its tensors by the recognizer's names), for example
+    """(the kind of checkpoint, its tensors by the recognizer's names, or their own where there is none), for example
     `module.base_model.layer1.0.conv1.net.weight` → `backbone.layer1.0.conv1.weight`.
     """
     if state and all(name.startswith("module.") for name in state):  # written from DataParallel
@@ -33,10 +33,15 @@ def converter(names: Iterable[str]) -> tuple[str, Callable[[str], str]]:
     starts = {name.partition(".")[0] for name in names}
     if "cls_head" in starts or any(re.match(r"backbone\.conv1\.(conv|bn)\.", name) for name in names):
         inverted = any(re.match(r"backbone\.layer\d\.\d\.conv\.", name) for name in names)
-        return "MMAction2", lambda name: ours(mmaction2_mobilenet(name) if inverted else mmaction2_resnet(name))
+        rename = mmaction2_mobilenet if inverted else mmaction2_resnet
+        return "MMAction2", lambda name: ours(rename(name)) if name.startswith(("backbone.", "cls_head.fc")) else name
     if "base_model" in starts:
         flat = "base_model.features.1.conv.3.weight" in names
-        return "TSN/TSM repository", lambda name: ours(flat_mobilenet(tsm(name)) if flat else tsm(name))
+        rename = (lambda name: flat_mobilenet(tsm(name))) if flat else tsm
+        return (
+            "TSN/TSM repository",
+            lambda name: ours(rename(name)) if name.startswith(("base_model.", "new_fc.")) else name,
+        )
     if starts & {"backbone", "head"}:
         return "kinesics", lambda name: name
     flat = "features.1.conv.3.weight" in names and "features.1.conv.0.0.weight" not in names

@@ -59,10 +59,11 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
     """
     source = str(source)
     path = find_weights(source, model.backbone_name)
-    kind, state = convert(read_state(path))
+    theirs = read_state(path)
+    kind, state = convert(theirs)
     wanted = model.state_dict()
     if not any(name.startswith("backbone.") and name in wanted for name in state):
-        raise UserError(f"{path}: nothing in it fits {model.name}; found {shown(sorted(state))}")
+        raise UserError(f"{path}: nothing in it fits {model.name}; found {shown(sorted(theirs))}")
     matched: dict[str, Tensor] = {}
     adapted: dict[str, str] = {}
     first = f"backbone.{model.backbone.first_conv}.weight"

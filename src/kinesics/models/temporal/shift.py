@@ -56,10 +56,10 @@ class Shift(torch.autograd.Function):
         return shifted(x, t, from_next, from_last)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         """The channels that came from the next frame give their gradient back to it."""
         t, from_next, from_last = ctx.arguments
-        return Shift.apply(grad, t, from_last, from_next), None, None, None
+        return Shift.apply(grad, t, from_last, from_next), None, None, None  # type: ignore[no-untyped-call]
 
 
 def shifted(x: Tensor, t: int, from_next: tuple[int, int], from_last: tuple[int, int]) -> Tensor:

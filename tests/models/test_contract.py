@@ -1,0 +1,228 @@
+"""What every model name promises."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from kinesics.errors import UserError
+from kinesics.models.backbones.backbone import STAGES, InputNorm
+from kinesics.models.build import BACKBONES, MODELS, SYSTEMS, create_model, model_table
+from kinesics.models.recognizer import Recognizer
+from tests.models.names import RESNETS, mobilenetv2
+
+PARAMETERS = {
+    "resnet18": 11_689_512,
+    "resnet34": 21_797_672,
+    "resnet50": 25_557_032,
+    "mobilenetv2": 3_504_872,
+    "efficientnet_lite0": 4_652_008,
+}
+"""With 1000 classes, as torchvision and the lite0 package count."""
+
+
+@pytest.fixture(scope="module")
+def settled() -> Callable[[str], Recognizer]:
+    """Models by name in evaluation mode, after one training batch: on fresh statistics deep features all but vanish."""
+    made: dict[str, Recognizer] = {}
+
+    def get(name: str) -> Recognizer:
+        if name not in made:
+            torch.manual_seed(0)
+            model = create_model(name, 5, dropout=0.0)
+            nn.init.normal_(model.head.fc.weight, std=0.1)
+            for module in model.modules():
+                if isinstance(module, nn.BatchNorm2d):
+                    module.momentum = 1.0
+            with torch.no_grad():
+                model.train()(clips(8, 4))
+            made[name] = model.eval()
+        return made[name]
+
+    return get
+
+
+def clips(n: int = 1, t: int = 3, h: int = 40, w: int = 40, channels: int = 3) -> Tensor:
+    return torch.randn(n, t, channels, h, w, generator=torch.Generator().manual_seed(n + t))
+
+
+def test_names_are_systems_times_backbones() -> None:
+    assert set(MODELS) == {f"{system}_{backbone}" for system in SYSTEMS for backbone in BACKBONES}
+    assert [row["model"] for row in model_table()] == list(MODELS)
+    assert {"tsn_resnet50", "tsm_mobilenetv2", "tsm_efficientnet_lite0"} <= set(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize(("n", "t", "h", "w"), [(2, 1, 32, 32), (1, 3, 33, 47), (1, 8, 64, 37)])
+def test_any_clip_length_and_size_gives_logits(
+    settled: Callable[[str], Recognizer], name: str, n: int, t: int, h: int, w: int
+) -> None:
+    model = settled(name)
+    x = clips(n, t, h, w)
+    with torch.no_grad():
+        first, second = model(x), model(x)
+    assert first.shape == (n, 5)
+    assert first.isfinite().all()
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_clips_of_a_batch_do_not_mix(settled: Callable[[str], Recognizer], name: str) -> None:
+    x = clips(3, 4)
+    with torch.no_grad():
+        together = settled(name)(x)
+        alone = torch.cat([settled(name)(clip[None]) for clip in x])
+    assert together.std(dim=0).min() > 1e-4
+    assert torch.allclose(together, alone, atol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_order_matters_to_tsm_and_not_to_tsn(settled: Callable[[str], Recognizer], backbone: str) -> None:
+    x = clips(1, 6)
+    with torch.no_grad():
+        tsn, reversed_tsn = settled(f"tsn_{backbone}")(x), settled(f"tsn_{backbone}")(x.flip(1))
+        tsm, reversed_tsm = settled(f"tsm_{backbone}")(x), settled(f"tsm_{backbone}")(x.flip(1))
+    assert torch.allclose(tsn, reversed_tsn, atol=1e-4)
+    assert (tsm - reversed_tsm).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_gradient_reaches_every_parameter_and_every_parameter_has_a_stage(name: str) -> None:
+    torch.manual_seed(0)
+    model = create_model(name, 3, dropout=0.0)
+    model(clips(2, 3)).square().sum().backward()
+    first = f"backbone.{model.backbone.first_conv}.weight"
+    assert model.stage_of(first) == 0
+    assert next(iter(dict(model.named_parameters()))) == first
+    found = set()
+    for parameter_name, parameter in model.named_parameters():
+        assert parameter.grad is not None, parameter_name
+        assert parameter.grad.abs().sum() > 0, parameter_name
+        stage = model.stage_of(parameter_name)
+        assert (stage is None) == parameter_name.startswith("head.")
+        found.add(stage)
+    assert found == {None, *range(len(model.backbone.stages))}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_arguments_and_state_make_the_same_model_again(settled: Callable[[str], Recognizer], name: str) -> None:
+    model = settled(name)
+    arguments = json.loads(json.dumps(model.arguments))
+    again = create_model(model.name, model.num_classes, modality=model.modality, **arguments)
+    again.load_state_dict(copy.deepcopy(model.state_dict()))
+    with torch.no_grad():
+        assert torch.equal(again.eval()(clips()), model(clips()))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_bfloat16_autocast_is_finite_in_training(name: str) -> None:
+    model = create_model(name, 3)
+    small = name in ("tsm_resnet18", "tsm_efficientnet_lite0")  # the backward pass is slow on a CPU
+    with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(small):
+        logits = model(clips(2, 2))
+    assert logits.isfinite().all()
+    if small:
+        logits.float().sum().backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_channels_last_gives_the_same_and_stays(settled: Callable[[str], Recognizer], name: str) -> None:
+    model = settled(name)
+    x = clips(1, 3, 64, 64)
+    packed = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        layer4 = packed.backbone.forward_stages(x, ["layer4"])["layer4"].flatten(0, 1)
+        assert layer4.is_contiguous(memory_format=torch.channels_last)
+        assert torch.allclose(packed(x), model(x), atol=1e-3)
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_stages_have_their_strides_and_widths(settled: Callable[[str], Recognizer], backbone: str) -> None:
+    trunk = settled(f"tsm_{backbone}").backbone
+    with torch.no_grad():
+        features = trunk.forward_stages(clips(2, 3, 64, 96), STAGES)
+        assert list(trunk.forward_stages(clips(2, 3, 64, 96), ["layer3"])) == ["layer3"]
+    for name, stride in zip(STAGES, (4, 8, 16, 32), strict=True):
+        assert features[name].shape == (2, 3, trunk.widths[name], 64 // stride, 96 // stride)
+    assert trunk.widths["layer5"] == trunk.num_features
+    assert settled(f"tsm_{backbone}").frame_features(clips(2, 3)).shape == (2, 3, trunk.num_features)
+    with pytest.raises(KeyError, match="layer6"):
+        trunk.forward_stages(clips(), ["layer6"])
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_parameter_counts_are_the_published_ones(name: str) -> None:
+    model = create_model(name, 1000)
+    assert sum(p.numel() for p in model.parameters()) == PARAMETERS[model.backbone_name]
+
+
+def test_tsm_resnet50_at_400_classes() -> None:
+    assert sum(p.numel() for p in create_model("tsm_resnet50", 400).parameters()) == 24_327_632
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50", "mobilenetv2"])
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_trunks_have_torchvisions_names_and_shapes(system: str, backbone: str) -> None:
+    expected = RESNETS[backbone] if backbone in RESNETS else mobilenetv2()
+    expected = {name: shape for name, shape in expected.items() if not name.startswith(("fc.", "classifier."))}
+    state = create_model(f"{system}_{backbone}", 2).backbone.state_dict()
+    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected
+
+
+def test_the_table_of_names_is_torchvisions_count() -> None:
+    assert {name: len(shapes) for name, shapes in RESNETS.items()} == {
+        "resnet18": 122,
+        "resnet34": 218,
+        "resnet50": 320,
+    }
+    assert len(mobilenetv2()) == 314
+
+
+@pytest.mark.parametrize(
+    ("modality", "frames", "channels"), [("rgb", 1, 3), ("rgb", 5, 15), ("flow", 1, 2), ("flow", 5, 10)]
+)
+def test_channels_follow_modality_and_frames(modality: str, frames: int, channels: int) -> None:
+    model = create_model("tsm_resnet18", 4, modality=modality, frames_per_segment=frames)
+    assert model(clips(1, 2, channels=channels)).shape == (1, 4)
+    assert len(model.mean) == len(model.std) == channels // frames
+    pixels = torch.full((1, 2, channels, 4, 4), 128, dtype=torch.uint8)
+    assert model.input_norm(pixels).shape == pixels.shape
+
+
+def test_normalising_pixels() -> None:
+    norm = InputNorm(mean=(0.0, 0.5, 1.0), std=(1.0, 0.5, 0.25))
+    pixels = torch.tensor([0, 255, 255, 255, 0, 0], dtype=torch.uint8)[:, None, None]  # two frames of three channels
+    assert torch.allclose(norm(pixels).flatten(), torch.tensor([0.0, 1.0, 0.0, 1.0, -1.0, -4.0]), atol=1e-6)
+    bgr = InputNorm(mean=(0.0, 0.0, 0.0), std=(1 / 255,) * 3, order="bgr")
+    assert torch.allclose(
+        bgr(torch.tensor([1, 2, 3], dtype=torch.uint8)[:, None, None]).flatten(), torch.tensor([3.0, 2, 1])
+    )
+    with pytest.raises(ValueError, match="3 channels"):
+        norm(torch.zeros(4, 2, 2))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"name": "tsm_resnet5"}, "did you mean 'tsm_resnet50'"),
+        ({"modality": "rgbb"}, "did you mean 'rgb'"),
+        ({"head": "averag"}, "did you mean 'average'"),
+        ({"directoin": "past"}, "did you mean 'direction'"),
+        ({"direction": "pas"}, "did you mean 'past'"),
+        ({"moments": 4}, "unknown argument .*'moments'"),
+        ({"head": "ordered", "moments": 0}, "at least one moment"),
+        ({"fold_div": 1}, "fold_div"),
+        ({"num_classes": 0}, "a class"),
+        ({"dropout": 1.5}, "dropout"),
+        ({"weights": "no/such/file.pth"}, "no such file"),
+    ],
+)
+def test_wrong_arguments_are_named(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        create_model(**{"name": "tsm_resnet18", "num_classes": 3, **arguments})
