@@ -353,5 +353,7 @@ def test_contact_sheet(tmp_path: Path) -> None:
     assert sheet[:, :100].min() < 100, "the rows are labelled"
     clip = draw_clip("still", dataclasses.replace(settings, size=48), 2)
     np.testing.assert_array_equal(sheet[108:156, 100:148, ::-1], clip[0])
+    contact_sheet(PuppetSettings(), tmp_path / "all.png", size=32, columns=3)
+    assert cv2.imread(str(tmp_path / "all.png")).shape == (6 * 36 + 4, 2 * (100 + 3 * 36), 3), "two halves"
     with pytest.raises(UserError, match=r"\.png"):
         contact_sheet(settings, tmp_path / "sheet.jpg")

@@ -39,6 +39,7 @@ def make_puppets(
     Columns of the list: label; group, the actor; split, the actor's, so that test bodies are never seen in training.
     workers: processes, by default one a core. progress: called with (done, total, "clips a second").
     Clips that are there are kept, so an interrupted call is taken up where it stopped.
+    A script of your own calls it under `if __name__ == "__main__":`, since the processes import the script.
 
     Raises:
         UserError: `out` holds puppets of other settings, or `workers` is below 1.

@@ -23,7 +23,8 @@ DPI = 100
 def contact_sheet(settings: PuppetSettings, path: Path, *, size: int = 144, columns: int = 6, first: int = 0) -> Path:
     """Write a PNG with one labelled row for each of the settings' classes, `columns` frames of one clip in each.
 
-    Drawn at `size` pixels, whatever the settings say. Row r shows actor `first` + r: the bodies vary.
+    Drawn at `size` pixels, whatever the settings say. Class number c is played by actor `first` + c: the bodies vary.
+    More than six classes stand in two halves, side by side.
 
     Raises:
         UserError: the path does not end in .png or there is no column.
@@ -34,17 +35,26 @@ def contact_sheet(settings: PuppetSettings, path: Path, *, size: int = 144, colu
     if columns < 1:
         raise UserError(f"{path}: wanted 1 column or more, found {columns}")
     large = replace(settings, size=size)
-    rows = [_row(large, label, first + r, columns) for r, label in enumerate(settings.classes)]
-    height, width = len(rows) * (size + GAP) + GAP, TITLE + columns * (size + GAP)
+    halves = 2 if len(settings.classes) > 6 else 1
+    num_rows = -(-len(settings.classes) // halves)
+    half_width = TITLE + columns * (size + GAP)
+    height, width = num_rows * (size + GAP) + GAP, halves * half_width
     sheet = np.full((height, width, 3), 255, dtype=np.uint8)
     figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI)
-    for r, frames in enumerate(rows):
-        top = GAP + r * (size + GAP)
-        for c, frame in enumerate(frames):
-            left = TITLE + c * (size + GAP)
+    for number, label in enumerate(settings.classes):
+        top = GAP + number % num_rows * (size + GAP)
+        start = number // num_rows * half_width + TITLE
+        for column, frame in enumerate(_row(large, label, first + number, columns)):
+            left = start + column * (size + GAP)
             sheet[top : top + size, left : left + size] = frame
-        name = settings.classes[r].replace("_", " ")
-        figure.text((TITLE - 10) / width, 1 - (top + size / 2) / height, name, ha="right", va="center", fontsize=10.5)
+        figure.text(
+            (start - 10) / width,
+            1 - (top + size / 2) / height,
+            label.replace("_", " "),
+            ha="right",
+            va="center",
+            fontsize=10.5,
+        )
     figure.figimage(sheet, zorder=-1)
     with atomic_path(path) as temporary:
         figure.savefig(temporary, dpi=DPI)
