@@ -1,0 +1,169 @@
+"""What all importers share: their options and result, the files that count as videos, labels by number or name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from kinesics.data.checks import Entry, Problem
+from kinesics.data.manifest import split_name
+from kinesics.errors import UserError
+from kinesics.files import read_text
+
+VIDEO_SUFFIXES = tuple(
+    [
+        ".3g2",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".divx",
+        ".flv",
+        ".gif",
+        ".h264",
+        ".hevc",
+        ".m2ts",
+        ".m4v",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogm",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    ]
+)
+IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user can say about a source.
+
+    template: file name of a frame in a frame folder (`img_{:05d}.jpg`). class_names: file with a name a line.
+    columns: our column → theirs, for CSV. root: folder that listed paths start from, instead of the list's own.
+    official_split: which of a data set's splits (UCF101 and HMDB51 have 1, 2 and 3).
+    """
+
+    template: str | None = None
+    class_names: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    root: Path | None = None
+    official_split: int = 1
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The clips that a source lists, its classes where it names them, and what was left out or is wrong."""
+
+    entries: tuple[Entry, ...]
+    classes: tuple[str, ...] | None = None
+    problems: tuple[Problem, ...] = ()
+
+
+def is_video(path: Path) -> bool:
+    """Whether the name is one of a video file."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_image(path: Path) -> bool:
+    """Whether the name is one of a picture."""
+    return path.suffix.lower() in IMAGE_SUFFIXES
+
+
+def need_folder(source: Path, layout: str) -> Path:
+    """The folder `source`, absolute. Raises UserError where it is none."""
+    if not source.is_dir():
+        found = "a file" if source.exists() else "nothing"
+        raise UserError(f"{source}: found {found}; wanted a folder with {layout}")
+    return source.absolute()
+
+
+def find(folder: Path, patterns: Sequence[str], wanted: str) -> Path:
+    """The first match of the patterns in the folder or one below it. Raises UserError where there is none."""
+    for pattern in patterns:
+        for place in (pattern, f"*/{pattern}"):
+            if matches := sorted(folder.glob(place)):
+                return matches[0]
+    raise UserError(f"{folder}: no {wanted} ({' or '.join(patterns)}) in it or in a folder of it")
+
+
+def first_existing(candidates: Sequence[Path]) -> Path:
+    """The first path that exists; the first of all where none does, so that it can be named as missing."""
+    return next((path for path in candidates if path.exists()), candidates[0])
+
+
+def numbered_lines(path: Path, wanted: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text file that are not blank, with their numbers from 1."""
+    text = read_text(path, wanted)
+    if "\0" in text:
+        raise UserError(f"{path}: not a text file; wanted {wanted}")
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.strip():
+            yield number, line.strip()
+
+
+def split_of_file(path: Path) -> str:
+    """The split that a file or folder name tells: something-v1-validation.csv → val. Nothing where it tells none."""
+    words = [split_name(word) for word in re.split(r"[^a-z]+", path.stem.lower())]
+    return next((word for word in words if word in ("train", "val", "test")), "")
+
+
+def read_class_names(path: Path) -> tuple[str, ...]:
+    """Names of the classes in the order of their numbers: a name a line, or `number name` counting from 0 or 1.
+
+    Raises:
+        UserError: it is missing or empty, a name stands twice, a number is out of order.
+    """
+    lines = list(numbered_lines(path, "a text file with one class name a line"))
+    split = [re.fullmatch(r"(\d+)[\s,;:]+(.*\S)", line) for _, line in lines]
+    numbers = [int(match[1]) for match in split if match]
+    if len(numbers) == len(lines) and numbers and numbers[0] in (0, 1):
+        for (number, _), found, wanted in zip(lines, numbers, range(numbers[0], numbers[0] + len(lines)), strict=True):
+            if found != wanted:
+                raise UserError(f"{path}:{number}: class number {found} where {wanted} was due")
+        lines = [(number, match[2]) for (number, _), match in zip(lines, split, strict=True) if match]
+    if not lines:
+        raise UserError(f"{path}: no class names in it; wanted one a line")
+    first: dict[str, int] = {}
+    for number, name in lines:
+        if name in first:
+            raise UserError(f"{path}:{number}: the class '{name}' stands in line {first[name]} already")
+        if "|" in name:
+            raise UserError(f"{path}:{number}: the class '{name}' holds a '|', which separates labels")
+        first[name] = number
+    return tuple(first)
+
+
+def label_name(text: str, classes: Sequence[str] | None, num_classes: int | None = None) -> str:
+    """The name of a label that is a number or a name. Without class names a number is its own name.
+
+    Raises:
+        ValueError: it is empty, negative, out of range, or not one of the classes.
+    """
+    limit = len(classes) if classes is not None else num_classes
+    if not text:
+        raise ValueError("the label is empty")
+    if re.fullmatch(r"-?\d+", text) and not (classes and text in classes):
+        if int(text) < 0 or (limit is not None and int(text) >= limit):
+            allowed = f"there are {limit} classes, 0 to {limit - 1}" if limit is not None else "labels count from 0"
+            raise ValueError(f"label {text} is out of range: {allowed}")
+        return classes[int(text)] if classes is not None else str(int(text))
+    if classes is not None and text not in classes:
+        raise ValueError(f"label '{text}' is not one of the {len(classes)} classes")
+    if classes is None and num_classes is not None:
+        raise ValueError(f"label '{text}' is not a number from 0 to {num_classes - 1}")
+    return text
+
+
+def absolute(path: Path | str, base: Path) -> str:
+    """`path` from `base` without `.` and `..`, as text."""
+    return os.path.normpath(base.absolute() / path)
