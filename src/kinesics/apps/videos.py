@@ -12,8 +12,10 @@ from kinesics.data.manifest import natural_key
 from kinesics.errors import UserError
 
 VIDEO_SUFFIXES = frozenset(
-    (".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv", ".ts", ".mts", ".m2ts")
-    + (".gif", ".3gp", ".ogv", ".vob")
+    {
+        *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
+        *(".ts", ".mts", ".m2ts", ".gif", ".3gp", ".ogv", ".vob"),
+    }
 )
 FRAME_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"))
 

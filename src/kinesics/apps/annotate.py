@@ -1,0 +1,202 @@
+"""Copies of videos with the answer drawn in: label and probability above, the frames that were looked at below."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from kinesics.errors import UserError
+from kinesics.types import Prediction, VideoReader
+from kinesics.video.decode import open_video
+from kinesics.video.write import write_video
+
+Frame = NDArray[np.uint8]
+Color = tuple[int, int, int]
+
+WHITE: Color = (255, 255, 255)
+ACCENT: Color = (255, 193, 61)
+GREY: Color = (150, 150, 150)
+MIN_WIDTH, MIN_HEIGHT, MAX_SIDE = 320, 180, 3840
+"""Smaller frames are enlarged by a whole number, so that text can be read; never beyond the largest side."""
+SHADE = 90
+"""How much of the picture shines through behind the text, of 256."""
+HELD_BYTES = 64 << 20
+"""How much of a video is decoded at once."""
+
+
+def annotate(video: Path | str, prediction: Prediction, out: Path | str, *, fps: float | None = None) -> Path:
+    """Write to `out` (.mp4) a copy of a video with its prediction drawn in; gives `out`.
+
+    All frames are kept, at their size (tiny ones enlarged) and at the rate that keeps the duration; where frames came
+    at uneven times, the copy spaces them evenly. There is no sound. Labels above one half are shown, or the best one.
+    The line below is the video's time; a tick stands where the model looked and lights up when it is passed.
+    fps: of a folder of frames. Memory does not grow with the video's length.
+
+    Raises:
+        UserError: `out` is the video itself or no .mp4.
+        VideoError: the video cannot be decoded; nothing is written.
+    """
+    video, out = Path(video), Path(out)
+    if out.resolve() == video.resolve():
+        raise UserError(f"{out}: is the video itself; name another file for the annotated copy")
+    reader = open_video(video, fps=fps, exact=True)
+    try:
+        write_video(out, drawn(reader, prediction), fps=even_rate(reader))
+    finally:
+        reader.close()
+    return out
+
+
+def even_rate(reader: VideoReader) -> float:
+    """Frames a second that keep the duration: the stream's own unless that is wrong by more than 2 %."""
+    if reader.duration_seconds <= 0:
+        return reader.fps
+    rate = reader.num_frames / reader.duration_seconds
+    return reader.fps if abs(rate / reader.fps - 1) <= 0.02 else rate
+
+
+def drawn(reader: VideoReader, prediction: Prediction) -> Iterator[Frame]:
+    """All frames of a video, (H, W, 3) each, with the prediction drawn in."""
+    factor = enlargement(reader.height, reader.width)
+    height, width = factor * reader.height, factor * reader.width
+    banner = make_banner(prediction, height, width)
+    ends = reader.seconds_at(torch.tensor([0, reader.num_frames - 1])).tolist()
+    ticks = [share(seconds, ends) for seconds in prediction.frame_seconds]
+    step = max(1, HELD_BYTES // (3 * reader.height * reader.width))
+    for start in range(0, reader.num_frames, step):
+        indices = torch.arange(start, min(start + step, reader.num_frames))
+        seconds = reader.seconds_at(indices).tolist()
+        for frame_CHW, now in zip(reader.frames_at(indices), seconds, strict=True):
+            frame = np.ascontiguousarray(frame_CHW.permute(1, 2, 0).numpy())
+            if factor > 1:
+                frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+            banner.put_on(frame)
+            draw_timeline(frame, ticks, share(now, ends), banner.text_pixels)
+            yield frame
+
+
+def share(seconds: float, ends: Sequence[float]) -> float:
+    """Where a time lies between the first and the last frame, 0 to 1."""
+    first, last = ends
+    return min(1.0, max(0.0, (seconds - first) / (last - first))) if last > first else 0.0
+
+
+def enlargement(height: int, width: int) -> int:
+    """The whole number by which frames are enlarged: 1 but for tiny ones. `enlargement(64, 64)` → 5."""
+    wanted = math.ceil(max(MIN_WIDTH / width, MIN_HEIGHT / height))
+    return max(1, min(wanted, MAX_SIDE // max(height, width)))
+
+
+@dataclass(frozen=True)
+class Banner:
+    """A strip of text for the top of frames (H, W, 3): frame · gain / 256 + text, both (strip, W, 3) uint16."""
+
+    gain: NDArray[np.uint16]
+    text: NDArray[np.uint16]
+    text_pixels: int
+
+    def put_on(self, frame: Frame) -> None:
+        """Draw it onto a frame, in place."""
+        strip = frame[: len(self.gain)]
+        strip[:] = (strip * self.gain[: len(strip)] // 256 + self.text[: len(strip)]).astype(np.uint8)
+
+
+def make_banner(prediction: Prediction, height: int, width: int) -> Banner:
+    """Label to the left, probability to the right, and the probability again as the length of a line below them."""
+    size = max(15, min(height, width) // 17)
+    pad = max(4, size // 2)
+    label, percent = texts(prediction)
+    percent_width = text_width(percent, size)
+    lines, label_size = fitted(label, size, width - 3 * pad - percent_width)
+    strip = np.zeros((size + (len(lines) - 1) * round(1.2 * label_size) + 2 * pad, width, 3), np.uint8)
+    base = pad + round(0.86 * size)
+    put_text(strip, percent, (width - pad - percent_width, base), size, ACCENT)
+    for number, line in enumerate(lines):
+        put_text(strip, line, (pad, base + round(1.2 * number * label_size)), label_size, WHITE)
+    mask = strip.max(axis=2, keepdims=True).astype(np.uint16)
+    gain = np.repeat(SHADE * (255 - mask) // 255, 3, axis=2)
+    text = strip.astype(np.uint16)
+    thick, filled = max(2, size // 8), round(prediction.probability * width)
+    gain[-thick:, :filled], text[-thick:, :filled] = 0, ACCENT
+    return Banner(gain, text, size)
+
+
+def texts(prediction: Prediction) -> tuple[str, str]:
+    """What is written: ("nod", "93 %"), or all labels above one half: ("nod · wave", "93 · 71 %")."""
+    shown = [(name, probability) for name, probability in prediction if probability > 0.5]
+    shown = shown or [(prediction.label, prediction.probability)]
+    return " · ".join(name for name, _ in shown), " · ".join(
+        f"{probability:.0%}"[:-1] for _, probability in shown
+    ) + " %"
+
+
+def fitted(text: str, size: int, width: int) -> tuple[list[str], int]:
+    """The text in a line at the largest size that fits, down to 0.7 of it; else in two, cut where even they are short.
+
+    A small picture of 300 pixels: (["Putting something into something"], 14), or
+    (["Pretending to put something behind", "something else"], 12).
+    """
+    smallest = max(12, round(0.7 * size))
+    while size > smallest and text_width(text, size) > width:
+        size -= 1
+    if text_width(text, size) <= width:
+        return [text], size
+    words = text.split()
+    count = len(words) - 1
+    while count > 0 and text_width(" ".join(words[:count]), size) > width:
+        count -= 1
+    lines = [" ".join(words[:count]), " ".join(words[count:])] if count > 0 else [text]
+    return [*lines[:-1], cut(lines[-1], size, width)], size
+
+
+def cut(text: str, size: int, width: int) -> str:
+    """The text, with "…" in the place of what goes beyond a width."""
+    if text_width(text, size) <= width:
+        return text
+    while text and text_width(text + "…", size) > width:
+        text = text[:-1]
+    return text.rstrip() + "…"
+
+
+def draw_timeline(frame: Frame, ticks: Sequence[float], now: float, text_pixels: int) -> None:
+    """The video's time as a line at the foot of a frame, up to `now` white, with a tick for each frame looked at."""
+    height, width = frame.shape[:2]
+    pad, thick = max(4, text_pixels // 2), max(2, text_pixels // 8)
+    foot = frame[height - 2 * pad :]
+    foot[:] = (foot.astype(np.uint16) * SHADE // 256).astype(np.uint8)
+    y, length = height - pad, width - 2 * pad - 1
+
+    def bar(start: float, end: float, half: int, color: Color) -> None:
+        left, right = pad + round(start * length), pad + round(end * length)
+        frame[y - half : y + half + 1, left - thick // 2 : right + (thick + 1) // 2] = color
+
+    bar(0, 1, max(0, thick // 4), GREY)
+    bar(0, now, max(0, thick // 4), WHITE)
+    for tick in ticks:
+        bar(tick, tick, max(2, pad // 2), ACCENT if tick <= now else GREY)
+    bar(now, now, max(3, pad - thick), WHITE)
+
+
+def text_width(text: str, size: int) -> int:
+    """Pixels that a text takes at a size."""
+    return int(cv2.getTextSize((0, 0), text, (0, 0), face(), size, WEIGHT)[2])
+
+
+def put_text(image: Frame, text: str, place: tuple[int, int], size: int, color: Color) -> None:
+    """Write onto an image, in place; `place` is (x, y) of the left end of the line that the letters stand on."""
+    cv2.putText(image, text, place, color, face(), size, WEIGHT)
+
+
+WEIGHT = 600
+
+
+def face() -> cv2.FontFace:
+    """OpenCV's built-in sans serif, which knows Latin, Greek, Cyrillic, Arabic, Hebrew, Chinese, Japanese, Korean."""
+    return cv2.FontFace("sans")
