@@ -108,11 +108,14 @@ def group_problems(entries: Sequence[Entry]) -> list[Problem]:
     return problems
 
 
-def gap_problems(entries: Sequence[Entry], out: Path) -> list[Problem]:
-    """Warnings about empty splits, classes with few clips, and classes that are tested but not trained."""
+def gap_problems(entries: Sequence[Entry], classes: Iterable[str], out: Path) -> list[Problem]:
+    """Warnings about empty splits, classes with few clips, and classes that are tested but not trained.
+
+    `classes` are those that the source names, with clips or without.
+    """
     rows = [entry.row for entry in entries if entry.row.usable]
     counts = Counter(label for row in rows for label in row.labels)
-    listed = {label for entry in entries for label in entry.row.labels}
+    listed = {label for entry in entries for label in entry.row.labels} | set(classes)
     problems = []
 
     def warn(names: Iterable[str], text: str) -> None:

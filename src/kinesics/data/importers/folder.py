@@ -43,7 +43,7 @@ def import_folder(source: Path, options: Options) -> Imported:
             problems.append(Problem("warning", str(folder), 0, "no clip in this class folder"))
         for path in clips:
             try:
-                entries.append(Entry(Row(str(path), (folder.name,), split), folder))
+                entries.append(Entry(Row(str(path), (folder.name,), split), path))
             except ValueError as error:
                 raise UserError(f"{folder}: {error}; rename the folder") from None
     if not entries:

@@ -13,34 +13,11 @@ from kinesics.data.manifest import split_name
 from kinesics.errors import UserError
 from kinesics.files import read_text
 
-VIDEO_SUFFIXES = tuple(
-    [
-        ".3g2",
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".divx",
-        ".flv",
-        ".gif",
-        ".h264",
-        ".hevc",
-        ".m2ts",
-        ".m4v",
-        ".mkv",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".ogm",
-        ".ogv",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-    ]
+_VIDEOS = (
+    ".3g2 .3gp .asf .avi .divx .flv .gif .h264 .hevc .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogm .ogv .ts "
+    ".vob .webm .wmv"
 )
+VIDEO_SUFFIXES = tuple(_VIDEOS.split())
 IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 

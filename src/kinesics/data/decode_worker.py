@@ -1,0 +1,48 @@
+"""The process in which `verify` decodes files: a line of JSON in, a line of JSON out. It may crash or be killed.
+
+python -m kinesics.data.decode_worker MODULE:FUNCTION MEMORY_BYTES
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+
+
+def main(check: str, memory_bytes: int) -> None:
+    """Answer requests until the input ends. Memory beyond the limit fails in this process, not in the machine's."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints must not come between the answers
+    module, _, name = check.partition(":")
+    decode = getattr(importlib.import_module(module), name)
+    if memory_bytes:
+        try:
+            import resource
+
+            resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
+        except (ImportError, ValueError, OSError):
+            pass  # no such limit on this system; the time limit remains
+    print("ready", file=answers, flush=True)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if hasattr(signal, "alarm"):
+            signal.alarm(int(request.pop("alarm")))  # ends this process where its parent died and a decoder hangs
+        else:
+            request.pop("alarm")
+        path = Path(request.pop("path"))
+        try:
+            answer = dataclasses.asdict(decode(path, **request))
+        except MemoryError:
+            answer = {"failed": "out of memory"}
+        print(json.dumps(answer), file=answers, flush=True)
+        if hasattr(signal, "alarm"):
+            signal.alarm(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,94 @@
+"""What has been decoded already, kept line by line, so that an interrupted check goes on where it was."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from importlib.metadata import version
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from kinesics.data.manifest import Row
+from kinesics.errors import KinesicsError
+from kinesics.video.check import Check
+
+
+class Journal:
+    """A file of JSON lines, one a decoded clip, keyed by path, size and time of change. None keeps nothing.
+
+    Lines that do not parse (the last one of a killed run) are passed over. Failures count only for the limits under
+    which they happened: with more time or memory they are tried again.
+    """
+
+    def __init__(self, path: Path | None, check: str, limits: Any) -> None:
+        self.path = path
+        self.maker = f"{check} av {version('av')}"
+        self.limits = json.dumps(dataclasses.asdict(limits), sort_keys=True)
+        self.known: dict[str, Check] = {}
+        self.file: IO[str] | None = None
+
+    def __enter__(self) -> Journal:
+        if self.path is not None:
+            try:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                if self.path.exists():
+                    self._read(self.path.read_bytes())
+                self.file = self.path.open("a", encoding="utf-8")
+                if self.file.tell() and not self.path.read_bytes().endswith(b"\n"):
+                    self.file.write("\n")
+            except OSError as error:
+                raise KinesicsError(f"cannot write {self.path}: {error.strerror}") from error
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.file is not None:
+            self.file.close()
+
+    def get(self, key: str) -> Check | None:
+        """What decoding gave before, if the file has not changed since."""
+        return self.known.get(key)
+
+    def add(self, key: str, check: Check) -> None:
+        """Write a result down at once."""
+        if self.file is None:
+            return
+        entry = {"key": key, "maker": self.maker, "limits": self.limits, "check": dataclasses.asdict(check)}
+        try:
+            self.file.write(json.dumps(entry) + "\n")
+            self.file.flush()
+        except OSError as error:
+            raise KinesicsError(f"cannot write {self.path}: {error.strerror}") from error
+
+    def _read(self, content: bytes) -> None:
+        for line in content.splitlines():
+            try:
+                entry = json.loads(line)
+                found = Check(**entry["check"])
+                same = entry["limits"] == self.limits or found.status not in ("error", "timeout")
+                if entry["maker"] == self.maker and same:
+                    self.known[entry["key"]] = found
+            except (ValueError, TypeError, KeyError):
+                continue
+
+
+def fingerprint(row: Row) -> tuple[str, int]:
+    """A key that changes when the file or folder of the row does, and its size in bytes."""
+    path = Path(row.path)
+    folder = path.parent if "{" in path.name else path
+    try:
+        if folder.is_dir():
+            with os.scandir(folder) as files:
+                stats = [(file.name, file.stat()) for file in files]
+            times = [stat.st_mtime_ns for _, stat in stats]
+            num_bytes, stamp = sum(stat.st_size for _, stat in stats), [len(stats), max(times, default=0)]
+        else:
+            stat = path.stat()
+            num_bytes, stamp = stat.st_size, [stat.st_mtime_ns]
+    except OSError:
+        num_bytes, stamp = -1, []
+    parts = [row.path, row.start_seconds, row.end_seconds, row.fps, num_bytes, *stamp]
+    return json.dumps(parts), max(num_bytes, 0)
