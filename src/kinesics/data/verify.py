@@ -32,8 +32,8 @@ Progress = Callable[[int, int, str], None]
 class Limits:
     """What decoding one file may cost.
 
-    seconds: time, plus one second for each megabyte of the file. memory_gib: address space of the process, 0 for no
-    limit. max_pixels: height × width of a frame; None leaves it to the check.
+    seconds: time, plus one second for each megabyte of the file. memory_gib: address space that decoding may take, 0
+    for no limit. max_pixels: height × width of a frame; None leaves it to the check.
     """
 
     seconds: float = 60.0
@@ -176,7 +176,7 @@ class _Decoder(threading.Thread):
             self._forget()
             if not answer.endswith("\n"):
                 if late:
-                    return _failed("timeout", f"not decoded within {job.seconds:.0f} s")
+                    return _failed("timeout", f"not decoded within {job.seconds:.4g} s")
                 return _failed("error", reason)
         values = json.loads(answer)
         if "failed" in values:

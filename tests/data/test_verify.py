@@ -1,0 +1,206 @@
+"""Decoding in processes that can be killed: whatever a file does to its process, the work goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from kinesics.data.manifest import Row
+from kinesics.data.verify import Limits, verify
+from kinesics.errors import KinesicsError
+
+DECODER = """
+import os, signal, time
+from pathlib import Path
+from kinesics.video.check import Check
+
+def decode(path, *, start_seconds=None, end_seconds=None, fps=None, max_pixels=None):
+    with open(os.environ["DECODED"], "a") as file:
+        file.write(f"{os.getpid()} {path.name}\\n")
+    what = path.read_text()
+    print("a library that prints")
+    if what == "hang":
+        while True:
+            pass
+    if what == "crash":
+        os.kill(os.getpid(), signal.SIGSEGV)
+    if what == "killed":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "exit":
+        os._exit(3)
+    if what == "raise":
+        raise RuntimeError("no such\\ncodec")
+    if what == "memory":
+        hog = [bytearray(2**26) for _ in range(64)]
+    if what == "slow":
+        time.sleep(0.4)
+    return Check("ok", "", max_pixels or 1, 25.0, 2, 2, 0.04, what)
+"""
+CHECK = "decoder_of_the_test:decode"
+
+
+@pytest.fixture
+def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a decoder that does what the file says; what it was asked stands in `decoded`."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code/decoder_of_the_test.py").write_text(DECODER)
+    monkeypatch.syspath_prepend(str(tmp_path / "code"))
+    monkeypatch.setenv("DECODED", str(tmp_path / "decoded"))
+    return tmp_path
+
+
+def files(folder: Path, *contents: str) -> list[Row]:
+    """Rows of files with these contents."""
+    rows = []
+    for index, content in enumerate(contents):
+        path = folder / f"{index}.mp4"
+        path.write_text(content)
+        rows.append(Row(str(path), ("a",)))
+    return rows
+
+
+def decoded(folder: Path) -> list[str]:
+    """Names of the files that the decoder was asked for."""
+    path = folder / "decoded"
+    return sorted(line.split()[1] for line in path.read_text().splitlines()) if path.exists() else []
+
+
+def gone(pid: int) -> bool:
+    """Whether a process has ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().split(")")[-1].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_what_a_file_does_to_its_process_concerns_no_other(decoder: Path) -> None:
+    contents = ["one", "hang", "crash", "two", "exit", "raise", "memory", "three", "killed", "four"]
+    told: list[tuple[int, int, str]] = []
+    results = verify(
+        files(decoder, *contents),
+        limits=Limits(seconds=1.5, memory_gib=0.5, max_pixels=7),
+        workers=2,
+        progress=lambda *values: told.append(values),
+        check=CHECK,
+    )
+    by_content = {content: (found.status, found.reason) for content, found in zip(contents, results, strict=True)}
+    assert by_content == {
+        "one": ("ok", ""),
+        "two": ("ok", ""),
+        "three": ("ok", ""),
+        "four": ("ok", ""),
+        "hang": ("timeout", "not decoded within 1.5 s"),
+        "crash": ("error", "the decoder crashed (SIGSEGV)"),
+        "killed": ("error", "the decoder crashed (SIGKILL) (is the machine out of memory?)"),
+        "exit": ("error", "the decoder failed: exit code 3"),
+        "raise": ("error", "the decoder failed: codec"),
+        "memory": ("error", "needs more than 0.5 GiB of memory to decode"),
+    }
+    assert results[0].digest == "one"
+    assert results[0].num_frames == 7
+    assert [(done, total) for done, total, _ in told] == [(i, 10) for i in range(11)]
+    assert len(decoded(decoder)) == 10
+
+
+def test_nothing_to_do_starts_nothing(decoder: Path) -> None:
+    assert verify([], check=CHECK) == []
+
+
+def test_a_decoder_that_does_not_start_is_told() -> None:
+    with pytest.raises(KinesicsError, match=r"does not start: .*No module named 'no_such_module'"):
+        verify([Row("/a.mp4", ("a",))], check="no_such_module:decode")
+
+
+def test_the_journal_spares_what_has_not_changed(decoder: Path) -> None:
+    rows = files(decoder, "one", "crash", "two")
+    journal = decoder / "set.journal.jsonl"
+    first = verify(rows, journal=journal, check=CHECK, workers=1)
+    with journal.open("a") as file:
+        file.write('{"key": "torn')
+    assert verify(rows, journal=journal, check=CHECK, workers=1) == first
+    assert decoded(decoder) == ["0.mp4", "1.mp4", "2.mp4"]
+    Path(rows[0].path).write_text("changed")
+    again = verify(rows, journal=journal, check=CHECK, workers=1)
+    assert again[0].digest == "changed"
+    assert again[1:] == first[1:]
+    assert decoded(decoder) == ["0.mp4", "0.mp4", "1.mp4", "2.mp4"]
+    # with other limits, what failed is tried again and what succeeded is not
+    verify(rows, journal=journal, check=CHECK, workers=1, limits=Limits(seconds=90))
+    assert decoded(decoder) == ["0.mp4", "0.mp4", "1.mp4", "1.mp4", "2.mp4"]
+    assert all(json.loads(line)["key"] for line in journal.read_text().splitlines() if "torn" not in line)
+
+
+def test_a_journal_that_cannot_be_written_is_told(decoder: Path) -> None:
+    (decoder / "j").mkdir()
+    with pytest.raises(KinesicsError, match="cannot write"):
+        verify(files(decoder, "one"), journal=decoder / "j", check=CHECK)
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from kinesics.data.manifest import Row
+from kinesics.data.verify import verify
+rows = [Row(str(p), ("a",)) for p in sorted(Path(sys.argv[1]).glob("*.mp4"))]
+verify(rows, journal=Path(sys.argv[1], "j.jsonl"), workers=2, check="decoder_of_the_test:decode")
+"""
+
+
+def start_script(folder: Path) -> subprocess.Popen[bytes]:
+    """A process of its own that verifies the folder; returns when it has decoded a few files.
+
+    The script has no `if __name__ == "__main__"` guard, as users' have none.
+    """
+    script = folder / "script.py"
+    script.write_text(SCRIPT)
+    path = os.pathsep.join([str(folder / "code"), *filter(None, sys.path)])
+    process = subprocess.Popen(
+        [sys.executable, str(script), str(folder)],
+        env={**os.environ, "PYTHONPATH": path},
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 60
+    while len(decoded(folder)) < 4 and time.monotonic() < until:
+        time.sleep(0.05)
+    return process
+
+
+def decoder_ids(folder: Path) -> set[int]:
+    """The processes that decoded."""
+    return {int(line.split()[0]) for line in (folder / "decoded").read_text().splitlines()}
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
+def test_an_interrupt_leaves_no_process_and_the_next_call_goes_on(decoder: Path) -> None:
+    rows = files(decoder, *["slow"] * 9, "hang")
+    process = start_script(decoder)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does
+    assert process.wait(timeout=20) != 0
+    assert all(gone(pid) for pid in decoder_ids(decoder))
+    finished = len((decoder / "j.jsonl").read_text().splitlines())
+    assert 0 < finished < 9
+    before = len(decoded(decoder))
+    Path(rows[9].path).write_text("fine")
+    results = verify(rows, journal=decoder / "j.jsonl", check=CHECK)
+    assert {found.status for found in results} == {"ok"}
+    assert len(decoded(decoder)) - before == 10 - finished
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
+def test_decoders_end_when_their_parent_is_killed(decoder: Path) -> None:
+    files(decoder, *["slow"] * 30)
+    process = start_script(decoder)
+    process.kill()
+    process.wait(timeout=20)
+    until = time.monotonic() + 20
+    while time.monotonic() < until and not all(gone(pid) for pid in decoder_ids(decoder)):
+        time.sleep(0.1)
+    assert all(gone(pid) for pid in decoder_ids(decoder))
