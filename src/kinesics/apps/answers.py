@@ -15,6 +15,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +70,7 @@ def write_predictions(outcomes: Iterable[Outcome], out: Path, maker: str = "") -
     before = read_written(out, maker)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        file = out.open("ab")
+        file = out.open("ab", buffering=0)  # nothing is left over that closing would try to write again
     except OSError as error:
         raise KinesicsError(f"cannot write {out}: {error.strerror or error}") from error
     with file:
@@ -79,12 +80,12 @@ def write_predictions(outcomes: Iterable[Outcome], out: Path, maker: str = "") -
             yield outcome
 
 
-def _put(file: Any, out: Path, line: bytes, *, cut_at: int | None = None) -> None:
+def _put(file: RawIOBase, out: Path, line: bytes, *, cut_at: int | None = None) -> None:
     try:
         if cut_at is not None:
             file.truncate(cut_at)
-        file.write(line)
-        file.flush()
+        while line:
+            line = line[file.write(line) :]
     except OSError as error:
         raise KinesicsError(f"cannot write {out}: {error.strerror or error}") from error
 
@@ -108,6 +109,8 @@ def read_written(out: Path, maker: str = "") -> Written:
     """What `out` holds, line by line; nothing is changed."""
     paths, num_bytes, ends_open = set(), 0, False
     try:
+        if out.exists() and not out.is_file():
+            raise UserError(f"{out}: not a file; wanted one for JSON lines")
         file = out.open("rb")
     except FileNotFoundError:
         return Written(frozenset(), 0)

@@ -12,6 +12,7 @@ import importlib.util
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -28,6 +29,8 @@ WANTED_SHM_MIB = 256
 """Loaders hand clips over in /dev/shm; Docker's default of 64 MiB is too little."""
 WANTED_DISK_GIB = 2.0
 WANTED_FILES = 1024
+REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]*)(?:\s*\[[^]]*\])?\s*\(?([^)]*)")
+"""A name, what it is asked to bring along in brackets, and versions: ray[data] (>=2)."""
 PARTS = {"torch": "", "av": "", "torchcodec": "torchcodec", "torchvision": "torchvision"}
 """What is tried in processes of its own, and the package without which there is nothing to try."""
 
@@ -124,9 +127,8 @@ def requirements() -> list[tuple[str, str, str]]:
 def parsed(requirement: str) -> tuple[str, str, str]:
     """`parsed("torchcodec>=0.13; extra == 'fast'")` → ("torchcodec", ">=0.13", "fast")."""
     text, _, marker = requirement.partition(";")
-    text = text.strip()
-    cut = next((place for place, letter in enumerate(text) if letter in " <>=!~[("), len(text))
-    return text[:cut], text[cut:].strip(" ()"), marker.partition("extra ==")[2].strip(" '\"")
+    name, versions = REQUIREMENT.match(text).groups()  # type: ignore[union-attr] - it matches any text
+    return name, versions.strip(), marker.partition("extra ==")[2].strip(" '\"")
 
 
 def installed(name: str, wanted: str) -> Finding:
@@ -145,10 +147,11 @@ def satisfies(version: str, wanted: str) -> bool:
     """Whether a version is in a range: `satisfies("2.13.0+cpu", ">=2.10,<3")`. What it cannot read, it lets pass."""
     try:
         from packaging.specifiers import SpecifierSet  # comes with matplotlib, which may be what is missing
+        from packaging.version import Version
     except ImportError:
         return True
     try:
-        return SpecifierSet(wanted).contains(version, prereleases=True)
+        return SpecifierSet(wanted).contains(Version(version), prereleases=True)
     except ValueError:
         return True
 

@@ -114,12 +114,12 @@ class Predictor:
 
     def views(self, plan: ViewPlan | str | None = None) -> ViewPlan:
         """The view plan that is meant: the model's own, one by name, or one given, if it fits the model."""
-        if isinstance(plan, str):
-            from kinesics.apps.evaluate import plan_named  # brings the metrics along, which nothing else here needs
-
-            plan = plan_named(plan, self.contract)
-        if plan is None:
+        if plan is None or plan == "one":
             return self.plan
+        if isinstance(plan, str):
+            from kinesics.apps.evaluate import plan_named  # brings metrics and plots along, which nothing here needs
+
+            return plan_named(plan, self.contract)
         if plan.frames_per_segment != self.plan.frames_per_segment:
             raise UserError(
                 f"{self.folder}: the model takes {self.plan.frames_per_segment} frames a time step, "
