@@ -127,7 +127,8 @@ def requirements() -> list[tuple[str, str, str]]:
 def parsed(requirement: str) -> tuple[str, str, str]:
     """`parsed("torchcodec>=0.13; extra == 'fast'")` → ("torchcodec", ">=0.13", "fast")."""
     text, _, marker = requirement.partition(";")
-    name, versions = REQUIREMENT.match(text).groups()  # type: ignore[union-attr] - it matches any text
+    found = REQUIREMENT.match(text)
+    name, versions = found.groups() if found else (text, "")
     return name, versions.strip(), marker.partition("extra ==")[2].strip(" '\"")
 
 

@@ -193,3 +193,5 @@ def _look_or_error(item: VideoItem, plan: ViewPlan) -> Look | VideoError:
         return look(item, plan)
     except VideoError as error:
         return error
+    except MemoryError:
+        return VideoError(f"{item.path}: too large to be decoded in the memory that is left", "error")
