@@ -1,4 +1,7 @@
-"""Copies of videos with the answer drawn in: label and probability above, the frames that were looked at below."""
+"""Copies of videos with the answer drawn in: label, probability, and a time line that shows the frames looked at.
+
+All of it stands at the foot of the picture, since it is heads that nod.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,7 @@ def annotate(video: Path | str, prediction: Prediction, out: Path | str, *, fps:
 
     All frames are kept, at their size (tiny ones enlarged) and at the rate that keeps the duration; where frames came
     at uneven times, the copy spaces them evenly. There is no sound. Labels above one half are shown, or the best one.
-    The line below is the video's time; a tick stands where the model looked and lights up when it is passed.
+    The line below them is the video's time; a tick stands where the model looked and lights up when it is passed.
     fps: of a folder of frames. Memory does not grow with the video's length.
 
     Raises:
@@ -78,7 +81,7 @@ def drawn(reader: VideoReader, prediction: Prediction) -> Iterator[Frame]:
             if factor > 1:
                 frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
             banner.put_on(frame)
-            draw_timeline(frame, ticks, share(now, ends), banner.text_pixels)
+            draw_timeline(frame, ticks, share(now, ends), banner.pad)
             yield frame
 
 
@@ -96,36 +99,34 @@ def enlargement(height: int, width: int) -> int:
 
 @dataclass(frozen=True)
 class Banner:
-    """A strip of text for the top of frames (H, W, 3): frame · gain / 256 + text, both (strip, W, 3) uint16."""
+    """A strip of text for the foot of frames (H, W, 3): frame · gain / 256 + text, both (strip, W, 3) uint16."""
 
     gain: NDArray[np.uint16]
     text: NDArray[np.uint16]
-    text_pixels: int
+    pad: int
 
     def put_on(self, frame: Frame) -> None:
         """Draw it onto a frame, in place."""
-        strip = frame[: len(self.gain)]
-        strip[:] = (strip * self.gain[: len(strip)] // 256 + self.text[: len(strip)]).astype(np.uint8)
+        strip = frame[-len(self.gain) :]
+        height = len(strip)
+        strip[:] = (strip * self.gain[-height:] // 256 + self.text[-height:]).astype(np.uint8)
 
 
 def make_banner(prediction: Prediction, height: int, width: int) -> Banner:
-    """Label to the left, probability to the right, and the probability again as the length of a line below them."""
+    """Label to the left, probability to the right, room for the time line below them."""
     size = max(15, min(height, width) // 17)
-    pad = max(4, size // 2)
+    pad = max(5, size // 2)
     label, percent = texts(prediction)
     percent_width = text_width(percent, size)
     lines, label_size = fitted(label, size, width - 3 * pad - percent_width)
-    strip = np.zeros((size + (len(lines) - 1) * round(1.2 * label_size) + 2 * pad, width, 3), np.uint8)
+    strip = np.zeros((size + (len(lines) - 1) * round(1.2 * label_size) + 3 * pad, width, 3), np.uint8)
     base = pad + round(0.86 * size)
     put_text(strip, percent, (width - pad - percent_width, base), size, ACCENT)
     for number, line in enumerate(lines):
         put_text(strip, line, (pad, base + round(1.2 * number * label_size)), label_size, WHITE)
     mask = strip.max(axis=2, keepdims=True).astype(np.uint16)
     gain = np.repeat(SHADE * (255 - mask) // 255, 3, axis=2)
-    text = strip.astype(np.uint16)
-    thick, filled = max(2, size // 8), round(prediction.probability * width)
-    gain[-thick:, :filled], text[-thick:, :filled] = 0, ACCENT
-    return Banner(gain, text, size)
+    return Banner(gain, strip.astype(np.uint16), pad)
 
 
 def texts(prediction: Prediction) -> tuple[str, str]:
@@ -165,23 +166,20 @@ def cut(text: str, size: int, width: int) -> str:
     return text.rstrip() + "…"
 
 
-def draw_timeline(frame: Frame, ticks: Sequence[float], now: float, text_pixels: int) -> None:
+def draw_timeline(frame: Frame, ticks: Sequence[float], now: float, pad: int) -> None:
     """The video's time as a line at the foot of a frame, up to `now` white, with a tick for each frame looked at."""
     height, width = frame.shape[:2]
-    pad, thick = max(4, text_pixels // 2), max(2, text_pixels // 8)
-    foot = frame[height - 2 * pad :]
-    foot[:] = (foot.astype(np.uint16) * SHADE // 256).astype(np.uint8)
-    y, length = height - pad, width - 2 * pad - 1
+    y, length, thick = height - pad, width - 2 * pad - 1, max(2, pad // 4)
 
     def bar(start: float, end: float, half: int, color: Color) -> None:
         left, right = pad + round(start * length), pad + round(end * length)
-        frame[y - half : y + half + 1, left - thick // 2 : right + (thick + 1) // 2] = color
+        frame[max(0, y - half) : y + half + 1, left - thick // 2 : right + (thick + 1) // 2] = color
 
-    bar(0, 1, max(0, thick // 4), GREY)
-    bar(0, now, max(0, thick // 4), WHITE)
+    bar(0, 1, thick // 4, GREY)
+    bar(0, now, thick // 4, WHITE)
     for tick in ticks:
-        bar(tick, tick, max(2, pad // 2), ACCENT if tick <= now else GREY)
-    bar(now, now, max(3, pad - thick), WHITE)
+        bar(tick, tick, pad // 2, ACCENT if tick <= now else GREY)
+    bar(now, now, pad - thick, WHITE)
 
 
 def text_width(text: str, size: int) -> int:

@@ -57,6 +57,8 @@ def find_videos(paths: Iterable[Path | str]) -> Found:
             raise UserError(f"{path}: no videos below this folder, {holds}; wanted {wanted}, or folders of frames")
         videos.update({os.path.realpath(one): one for one in found if os.path.realpath(one) not in videos})
         others.update({os.path.realpath(one): one for one in rest})
+    if not videos:
+        raise UserError("no videos were named; wanted files, folders of videos or folders of frames")
     return Found(tuple(videos.values()), tuple(path for key, path in others.items() if key not in videos))
 
 
