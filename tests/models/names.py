@@ -88,3 +88,15 @@ def filled(shapes: Shapes, seed: int = 0) -> dict[str, Tensor]:
         name: torch.zeros((), dtype=torch.int64) if not shape else torch.rand(shape, generator=generator)
         for name, shape in shapes.items()
     }
+
+
+def tsm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A ResNet as the TSM repository saves it."""
+    renamed = {}
+    for name, tensor in state.items():
+        if name.startswith("fc."):
+            renamed[f"module.new_{name}"] = tensor
+        else:
+            wrapped = name.startswith("layer") and name.endswith("conv1.weight")
+            renamed[f"module.base_model.{name[:-7]}.net.weight" if wrapped else f"module.base_model.{name}"] = tensor
+    return renamed
