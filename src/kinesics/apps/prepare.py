@@ -81,7 +81,8 @@ def prepare(
     job = _Job(source, format, out, on_bad, imported.classes or ())
     if on_bad == "fail":
         entries_now = [_judged(entry, i in missing) for i, entry in enumerate(entries)]
-        _stop_on_errors(job, entries_now, problems)
+        early = group_problems(entries) if split == "keep" else []
+        _stop_on_errors(job, entries_now, [*problems, *early])
     present = [i for i in range(len(entries)) if i not in missing]
     checks = verify(
         [entries[i].row for i in present],
@@ -211,7 +212,7 @@ def _stop_on_errors(job: _Job, entries: Sequence[Entry], problems: Sequence[Prob
         named = "; ".join(str(problem) for problem in errors[:5])
         more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
         raise UserError(
-            f"{len(errors)} errors, no manifest written: {named}{more}. All are in {beside(job.out, '.report.json')};"
+            f"{len(errors)} error{'s' * (len(errors) > 1)}, no manifest written: {named}{more}. All are in {beside(job.out, '.report.json')};"
             " mend them, or leave those clips out with --on-bad skip|quarantine"
         )
 

@@ -12,6 +12,7 @@ from typing import IO, Any
 
 from kinesics.data.manifest import Row
 from kinesics.errors import KinesicsError
+from kinesics.version import __version__
 from kinesics.video.check import Check
 
 
@@ -24,7 +25,7 @@ class Journal:
 
     def __init__(self, path: Path | None, check: str, limits: Any) -> None:
         self.path = path
-        self.maker = f"{check} av {version('av')}"
+        self.maker = f"{check} kinesics {__version__} av {version('av')}"
         self.limits = json.dumps(dataclasses.asdict(limits), sort_keys=True)
         self.known: dict[str, Check] = {}
         self.file: IO[str] | None = None
