@@ -1,0 +1,104 @@
+"""Videos kept as one picture file a frame: a folder, or a pattern such as `clip/img_{:05d}.jpg`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from kinesics.errors import VideoError
+from kinesics.video.convert import Picture, fit, resized
+
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"})
+DEFAULT_FPS = 25.0
+
+
+def frame_files(path: Path) -> list[Path]:
+    """The picture files of a folder, in natural order (2 before 10), or those of a pattern, counted from 0 or 1.
+
+    Raises:
+        VideoError: there are none (`no_frames`), or one between the first and the last is missing.
+    """
+    if is_pattern(path):
+        return _of_pattern(path)
+    files = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
+    if not files:
+        raise VideoError(f"{path}: the folder has no picture files", "no_frames")
+    return sorted(files, key=lambda p: natural(p.name))
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path's name has a place for the frame's number: `img_{:05d}.jpg`."""
+    return re.search(r"\{(:0?\d*d?)?\}", path.name) is not None and not path.exists()
+
+
+def natural(name: str) -> tuple[tuple[int, int, str], ...]:
+    """A key to sort names by, with the numbers in them as numbers: a2 before a10."""
+    parts = re.findall(r"\d+|\D+", name)
+    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts)
+
+
+def _of_pattern(path: Path) -> list[Path]:
+    head, field, tail = re.split(r"(\{(?::0?\d*d?)?\})", path.name, maxsplit=1)[:1] + _rest(path.name)
+    if not path.parent.is_dir():
+        raise VideoError(f"{path.parent}: no such folder")
+    shape = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
+    matches = [shape.fullmatch(p.name) for p in path.parent.iterdir()]
+    there = {int(m[1]) for m in matches if m and head + field.format(int(m[1])) + tail == m.string}
+    if not there:
+        raise VideoError(f"{path}: no file fits this pattern", "no_frames")
+    first = 0 if 0 in there else 1
+    files = [path.with_name(head + field.format(i) + tail) for i in range(first, max(there) + 1)]
+    for number, file in enumerate(files, first):
+        if number not in there:
+            raise VideoError(f"{file}: this frame is missing; there are later ones")
+    return files
+
+
+def _rest(name: str) -> list[str]:
+    return re.split(r"(\{(?::0?\d*d?)?\})", name, maxsplit=1)[1:]
+
+
+def read_picture(path: Path) -> Picture:
+    """(H, W, 3) RGB of one picture file; grey and 16-bit converted, alpha dropped. Raises VideoError."""
+    try:
+        content = np.fromfile(path, dtype=np.uint8)
+    except FileNotFoundError:
+        raise VideoError(f"{path}: no such file") from None
+    except OSError as error:
+        raise VideoError(f"{path}: {error.strerror}") from None
+    picture = cv2.imdecode(content, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION) if len(content) else None
+    if picture is None:
+        raise VideoError(f"{path}: {'not a picture that can be read' if len(content) else 'an empty file'}")
+    return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+class FrameFolder:
+    """The frames of a folder or pattern, read when wanted."""
+
+    def __init__(self, path: Path, fps: float | None, short_side: int | None) -> None:
+        self.path = path
+        self.files = frame_files(path)
+        self.fps = DEFAULT_FPS if fps is None else fps
+        self.seconds = np.arange(len(self.files)) / self.fps
+        self.end_seconds = len(self.files) / self.fps
+        height, width, _ = read_picture(self.files[0]).shape
+        self._found = (height, width)
+        self.size = fit(height, width, short_side)
+
+    def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """Each of the wanted frames with its number. Raises VideoError where one is broken or of another size."""
+        for index in wanted:
+            picture = read_picture(self.files[index])
+            if picture.shape[:2] != self._found:
+                raise VideoError(
+                    f"{self.files[index]}: {picture.shape[1]}×{picture.shape[0]} pixels, "
+                    f"but the first frame has {self._found[1]}×{self._found[0]}"
+                )
+            yield index, resized(picture, self.size)
+
+    def close(self) -> None:
+        """Nothing stays open."""

@@ -1,0 +1,134 @@
+"""Which packet of a file holds which frame, and where decoding may start; known without decoding, in most files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+SMALLEST_VOP = 20
+"""MPEG-4 packets below this many bytes may stand in for a picture that sat in another packet (packed B-frames)."""
+STAMPLESS = ("avi", "h264", "hevc", "m4v", "mpegvideo")
+"""Containers that store no presentation times: what FFmpeg reports as such there is a guess."""
+INTRA_ONLY = ("mjpeg", "rawvideo", "huffyuv", "ffvhuff", "ffv1", "png", "gif", "dvvideo", "prores", "qtrle")
+"""Codecs without reordering, whose packets are shown in the order of the file."""
+
+
+@dataclass(frozen=True)
+class PacketNote:
+    """What the index needs to know of one packet. Packets are numbered in the order of the file."""
+
+    pts: int | None
+    dts: int | None
+    duration: int
+    size: int
+    is_key: bool
+    is_hidden: bool
+    """Decoded but not shown: cut away by an edit list, or a picture that others only refer to."""
+    num_pictures: int = 1
+    is_bidirectional: bool = False
+    is_fresh_start: bool = False
+    """Brings new codec parameters, which decoding from a later key frame would miss."""
+
+
+@dataclass(frozen=True)
+class FrameIndex:
+    """The n frames of a video in the order they are shown.
+
+    packets: (n,) int64, the number of the packet that each frame is decoded from.
+    seconds: (n,) float64, when each is shown, rising from 0.
+    end_seconds: when the last one ends.
+    keys: packets at which decoding may start, rising, the first of them 0.
+    order: one number a packet that ranks them in the order of showing.
+    """
+
+    packets: npt.NDArray[np.int64]
+    seconds: npt.NDArray[np.float64]
+    end_seconds: float
+    keys: tuple[int, ...]
+    order: npt.NDArray[np.int64]
+
+    def start_for(self, packet: int, *, back: int = 0) -> int:
+        """The packet to start from so that `packet` is decoded exactly; `back` key frames earlier where asked for.
+
+        In an open GOP, frames that follow the key frame in the file are shown before it and need the GOP before, too.
+        """
+        usable = [k for k in self.keys if k <= packet and self.order[k] <= self.order[packet]]
+        return usable[-1 - back] if len(usable) > back else 0
+
+    def only(self, packets: Sequence[int], *, seekable: bool) -> FrameIndex:
+        """The index of those frames alone that could really be decoded, in the order they came out."""
+        place = {p: i for i, p in enumerate(self.packets.tolist())}
+        kept = [p for p in packets if p in place]
+        seconds = np.sort(self.seconds[[place[p] for p in kept]])
+        keys = self.keys if seekable else (0,)
+        return replace(self, packets=np.asarray(kept, dtype=np.int64), seconds=seconds, keys=keys)
+
+
+def index_packets(
+    notes: Sequence[PacketNote], *, codec: str, container: str, time_base: Fraction, rate: float
+) -> tuple[FrameIndex, bool]:
+    """The index that the packets tell, and whether it can be trusted; if not, the file has to be decoded to be sure.
+
+    Trusted are packets that each have a time stamp of their own, in a container that stores them. MPEG-4 in AVI has
+    none, there the order follows from the picture types, if no packet holds two pictures and none is a placeholder.
+    """
+    order, trusted = np.arange(len(notes), dtype=np.int64), True
+    stamps = [n.pts for n in notes if n.pts is not None]
+    if codec == "mpeg4":
+        trusted = all(n.size >= SMALLEST_VOP and n.num_pictures == 1 for n in notes)
+        order = mpeg4_order([n.is_bidirectional for n in notes])
+    elif codec not in INTRA_ONLY:
+        trusted = len(set(stamps)) == len(notes) and not set(container.split(",")) & set(STAMPLESS)
+        order = np.asarray(stamps, dtype=np.int64) if trusted else order
+    shown = np.asarray([i for i, n in enumerate(notes) if not n.is_hidden], dtype=np.int64)
+    packets = shown[np.argsort(order[shown], kind="stable")]
+    keys = tuple(i for i, n in enumerate(notes) if n.is_key or i == 0)
+    if not trusted or any(n.is_fresh_start for n in notes[1:]):
+        keys = (0,)
+    seconds, end = times([notes[i] for i in packets.tolist()], float(time_base), rate)
+    return FrameIndex(packets, seconds, end, keys, order), trusted
+
+
+def mpeg4_order(bidirectional: Sequence[bool]) -> npt.NDArray[np.int64]:
+    """The place of each packet in the order of showing: B-pictures at once, others when the next other one comes.
+
+    I P B B P → 0 3 1 2 4
+    """
+    shown: list[int] = []
+    waiting: list[int] = []
+    for i, is_b in enumerate(bidirectional):
+        if is_b:
+            shown.append(i)
+        else:
+            shown += waiting
+            waiting = [i]
+    shown += waiting
+    order = np.empty(len(shown), dtype=np.int64)
+    order[shown] = np.arange(len(shown))
+    return order
+
+
+def times(shown: Sequence[PacketNote], time_base: float, rate: float) -> tuple[npt.NDArray[np.float64], float]:
+    """(n,) rising seconds from the first frame on, and the end of the last; even steps where the file tells none.
+
+    Presentation times where they rise, else the sorted decoding times: those of AVI, where frames are shown at the
+    times at which the packets come, whichever these are.
+    """
+    for stamps in ([n.pts for n in shown], [n.dts for n in shown]):
+        known = [s for s in stamps if s is not None]
+        if known and len(known) == len(stamps) and all(a < b for a, b in pairwise(known)):
+            break
+    else:
+        known = sorted(known) if len(set(known)) == len(shown) else []
+    if not known:
+        return np.arange(len(shown), dtype=np.float64) / rate, len(shown) / rate
+    seconds = np.asarray([(s - known[0]) * time_base for s in known], dtype=np.float64)
+    last = shown[-1].duration * time_base
+    if last <= 0:
+        last = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1 / rate
+    return seconds, float(seconds[-1]) + last
