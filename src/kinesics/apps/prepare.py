@@ -209,10 +209,11 @@ def _stop_on_errors(job: _Job, entries: Sequence[Entry], problems: Sequence[Prob
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
         _finish(job, entries, problems)
+        count = f"{len(errors)} errors" if len(errors) > 1 else "1 error"
         named = "; ".join(str(problem) for problem in errors[:5])
         more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
         raise UserError(
-            f"{len(errors)} error{'s' * (len(errors) > 1)}, no manifest written: {named}{more}. All are in {beside(job.out, '.report.json')};"
+            f"{count}, no manifest written: {named}{more}. All are in {beside(job.out, '.report.json')};"
             " mend them, or leave those clips out with --on-bad skip|quarantine"
         )
 

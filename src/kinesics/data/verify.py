@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import os
 import queue
@@ -270,5 +269,4 @@ def _one_thread() -> dict[str, str]:
 
 
 def _failed(status: str, reason: str) -> Check:
-    empty = {f.name: 0 for f in dataclasses.fields(Check)}
-    return Check(**{**empty, "status": status, "reason": reason, "digest": ""})
+    return Check(status, reason, num_frames=0, fps=0.0, height=0, width=0, seconds=0.0, digest="")
