@@ -178,7 +178,8 @@ def test_uneven_times_keep_the_duration() -> None:
 
 
 def test_few_frames_are_held_at_once() -> None:
-    long = even(1080, 1920, 40)
+    long = even(2160, 3840, 20)
     frames = drawn(long, ANSWER)
-    assert sum(1 for _ in frames) == 40
-    assert long.most_at_once * 1080 * 1920 * 3 <= annotate_file.HELD_BYTES
+    assert sum(1 for _ in frames) == 20
+    assert 1 < long.most_at_once < 20
+    assert long.most_at_once * 2160 * 3840 * 3 <= annotate_file.HELD_BYTES

@@ -38,7 +38,7 @@ PLAN = ViewPlan(num_segments=4, resize=32, size=32)
 
 def make_run(folder: Path, *, multi_label: bool = False, modality: str = "rgb", plan: ViewPlan = PLAN) -> Path:
     torch.manual_seed(0)
-    model = create_model("tsm_resnet18", 3)
+    model = create_model("tsm_resnet18", 3, modality=modality)
     torch.nn.init.normal_(model.head.fc.weight, std=0.05)  # type: ignore[arg-type, union-attr]
     contract = Contract(
         model="tsm_resnet18",

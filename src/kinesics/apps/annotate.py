@@ -30,7 +30,7 @@ MIN_WIDTH, MIN_HEIGHT, MAX_SIDE = 320, 180, 3840
 """Smaller frames are enlarged by a whole number, so that text can be read; never beyond the largest side."""
 SHADE = 90
 """How much of the picture shines through behind the text, of 256."""
-HELD_BYTES = 64 << 20
+HELD_BYTES = 192 << 20
 """How much of a video is decoded at once."""
 
 

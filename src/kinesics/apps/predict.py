@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kinesics.apps.looks import Look, look, look_at_frames, looks
+from kinesics.config import InputConfig
 from kinesics.data.loader import default_workers
 from kinesics.engine.artefact import WEIGHTS_NAME, Contract, find_model, load_model
 from kinesics.engine.run import make_fabric
@@ -23,7 +24,10 @@ from kinesics.errors import KinesicsError, UserError, VideoError
 from kinesics.files import sha256
 from kinesics.models.recognizer import Recognizer
 from kinesics.types import Prediction, VideoItem
-from kinesics.video.views import ViewPlan
+from kinesics.video.views import ViewPlan, view_plan
+
+SHARED = ("sampling", "num_segments", "frames_per_segment", "stride", "resize", "size")
+"""What the named view plans take over from a model's own."""
 
 
 @dataclass(frozen=True)
@@ -114,12 +118,11 @@ class Predictor:
 
     def views(self, plan: ViewPlan | str | None = None) -> ViewPlan:
         """The view plan that is meant: the model's own, one by name, or one given, if it fits the model."""
-        if plan is None or plan == "one":
+        if plan is None:
             return self.plan
         if isinstance(plan, str):
-            from kinesics.apps.evaluate import plan_named  # brings metrics and plots along, which nothing here needs
-
-            return plan_named(plan, self.contract)
+            own = self.plan.to_dict()
+            return view_plan(plan, InputConfig(**{name: own[name] for name in SHARED}))
         if plan.frames_per_segment != self.plan.frames_per_segment:
             raise UserError(
                 f"{self.folder}: the model takes {self.plan.frames_per_segment} frames a time step, "

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from kinesics.data.manifest import natural_key
 from kinesics.errors import UserError
+from kinesics.video.frames import SUFFIXES
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -17,7 +18,6 @@ VIDEO_SUFFIXES = frozenset(
         *(".ts", ".mts", ".m2ts", ".gif", ".3gp", ".ogv", ".vob"),
     }
 )
-FRAME_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm"))
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def _below(folder: Path, seen: set[str]) -> tuple[list[Path], list[Path]]:
         return [], [folder]
     files = [entry for entry in entries if entry not in set(folders)]
     videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
-    images = [file for file in files if file.suffix.lower() in FRAME_SUFFIXES]
+    images = [file for file in files if file.suffix.lower() in SUFFIXES]
     if images and not videos and not folders:
         return [folder], [file for file in files if file not in set(images)]
     others = [file for file in files if file not in set(videos)]
