@@ -51,7 +51,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     ("words", "wanted"),
     [
         (["tran"], "unknown command 'tran'; did you mean 'train'?"),
-        (["train", "tms", "--data", "x", "--out", "y"], "unknown recipe 'tms'; did you mean 'tsm'?"),
+        (["train", "tsmm", "--data", "x", "--out", "y"], "unknown recipe 'tsmm'; did you mean 'tsm'?"),
         (["train", "--data", "x"], "wanted a recipe first: tsn, tsm"),
         (["train", "tsm", "--data", "nowhere.csv", "--out", "y"], "nowhere.csv: no such file"),
         (["train", "tsm", "--preset", "fwe", "--data", "x", "--out", "y"], "unknown preset 'fwe'; did you mean 'few'?"),

@@ -14,10 +14,12 @@ from kinesics.cli.flags import pairs
 def prepare(
     source: Positional[Path],
     out: Path,
-    format: str = "folder",
+    format: str = "auto",
     template: str | None = None,
     class_names: Path | None = None,
     columns: tuple[str, ...] = (),
+    root: Path | None = None,
+    official_split: int = 1,
     group: str | None = None,
     split: Literal["keep", "none", "random", "group"] = "keep",
     val: float = 0.15,
@@ -38,6 +40,8 @@ def prepare(
         template: File name of the frames in a frame folder, such as img_{:05d}.jpg.
         class_names: A file with one class name a line, where labels are numbers.
         columns: Names that the CSV's columns have: path=file group=subject.
+        root: The folder that the paths of a list or annotation file start from.
+        official_split: Which of the three official splits of UCF101 and HMDB51.
         group: A regular expression on the path, whose first bracket is the group (subject, source).
         split: Keep the source's splits, leave them empty, or assign them at random or by group.
         val: Share of the validation split.
@@ -60,6 +64,8 @@ def prepare(
             template=template,
             class_names=class_names,
             columns=pairs(columns, "--columns"),
+            root=root,
+            official_split=official_split,
             group_pattern=group,
             split=split,
             val=val,

@@ -58,16 +58,18 @@ def progress_bar() -> Progress:
 @contextmanager
 def task_progress(title: str, *, quiet: bool = False) -> Iterator[Advance]:
     """A progress bar for one task; call what it gives with (done, total, text)."""
-    if quiet:
-        yield lambda done, total, text="": None
-        return
-    with progress_bar() as bar:
-        task = bar.add_task(title, total=None, facts="")
+    bar = progress_bar()
+    task = bar.add_task(title, total=None, facts="")
 
-        def advance(done: int, total: int, text: str = "") -> None:
-            bar.update(task, completed=done, total=total, facts=text)
+    def advance(done: int, total: int, text: str = "") -> None:
+        if not quiet:
+            bar.start()  # now rather than before, so that a wrong flag is told without an empty bar
+        bar.update(task, completed=done, total=total, facts=text)
 
+    try:
         yield advance
+    finally:
+        bar.stop()
 
 
 class RichWatch(Watch):

@@ -1,4 +1,4 @@
-"""What a run writes down about itself: versions, settings, log.csv and TensorBoard."""
+"""What a run writes down about itself: versions, settings, log.csv, curves.png and TensorBoard."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from typing import Any
 import torch
 
 from kinesics.files import write_text
+from kinesics.plots.curves import plot_curves
 from kinesics.version import __version__
 
 PACKAGES = ("torch", "lightning-fabric", "av", "numpy", "safetensors", "torchmetrics", "opencv-contrib-python-headless")
@@ -53,7 +54,7 @@ def write_record(run: Path, record: Mapping[str, Any]) -> None:
 
 
 class RunLog:
-    """log.csv and TensorBoard of one run; silent on all devices but the first."""
+    """log.csv, curves.png and TensorBoard of one run; silent on all devices but the first."""
 
     def __init__(self, run: Path, *, enabled: bool = True, tensorboard: bool = True) -> None:
         self.run = run
@@ -83,7 +84,9 @@ class RunLog:
                 self._writer.add_scalar(name, value, rows[-1]["epoch"])
         self._writer.flush()
 
-    def close(self) -> None:
-        """Free the TensorBoard writer."""
+    def finish(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Draw curves.png and free the TensorBoard writer."""
+        if self.enabled and rows:
+            plot_curves(rows, self.run / "curves.png")
         if self._writer is not None:
             self._writer.close()

@@ -122,7 +122,7 @@ def train_model(
                 save_checkpoint(out, training_state(model, optimizer, averaged, progress))
             if stop.asked:
                 raise StopAsked(f"stopped after epoch {progress.epoch}; go on with --resume")
-    log.close()
+    log.finish(progress.rows)
     return out
 
 
