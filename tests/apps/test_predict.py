@@ -88,8 +88,11 @@ def test_one_video(predictor: Predictor, clips: list[Path]) -> None:
     assert len({predictor.predict(clip).probability for clip in clips}) == 5, "a test that could not fail otherwise"
 
 
-@pytest.mark.parametrize("views", ["one", "ten-by-three", "two-clip"])
-def test_probabilities_are_those_of_a_test(predictor: Predictor, clips: list[Path], views: str) -> None:
+MANY = ViewPlan(num_clips=2, num_segments=4, resize=32, size=28, crops=3, average="probs")
+
+
+@pytest.mark.parametrize("views", ["one", "two-clip", MANY])
+def test_probabilities_are_those_of_a_test(predictor: Predictor, clips: list[Path], views: str | ViewPlan) -> None:
     items = [VideoItem(str(clip), clip) for clip in clips]
     plan = predictor.views(views)
     scores = score(predictor.model, items, predictor.classes, plan, num_workers=0)
