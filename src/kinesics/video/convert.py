@@ -28,6 +28,11 @@ def quarter_turns(frame: VideoFrame) -> int:
     return round(frame.rotation / 90) % 4
 
 
+def upright_size(frame: VideoFrame) -> tuple[int, int]:
+    """(height, width) of a frame once it is turned."""
+    return (frame.width, frame.height) if quarter_turns(frame) % 2 else (frame.height, frame.width)
+
+
 def to_rgb(frame: VideoFrame, size: tuple[int, int]) -> Picture:
     """(H, W, 3): the whole picture converted, then turned and resized to `size` (height, width)."""
     picture = frame.to_ndarray(format="rgb24")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,13 +16,12 @@ from torch import Tensor
 
 from kinesics.errors import UserError, VideoError, unknown
 from kinesics.types import VideoReader
-from kinesics.video.convert import Picture, fit, quarter_turns, to_rgb
-from kinesics.video.frames import FrameFolder, is_pattern
+from kinesics.video.convert import Picture, fit, to_rgb, upright_size
+from kinesics.video.frames import FrameFolder, is_frames
 from kinesics.video.packets import PacketFile
+from kinesics.video.part import part_of
 
 DECODERS = ("pyav", "torchcodec")
-START_TOLERANCE = 1e-6
-"""Seconds by which a frame may come before `start_seconds` and still count as at it: times are rounded in manifests."""
 
 
 def open_video(
@@ -35,6 +33,7 @@ def open_video(
     fps: float | None = None,
     decoder: str = "pyav",
     exact: bool = False,
+    salvage: bool = False,
 ) -> VideoReader:
     """A reader of the frames of `path`: a video file, a folder of frames, or a pattern `clip/img_{:05d}.jpg`.
 
@@ -43,6 +42,8 @@ def open_video(
     fps: frames a second of frame files (25 if unknown); video files know their own.
     decoder: `pyav`, or `torchcodec` (extra `fast`).
     exact: convert whole pictures to RGB before they are resized, instead of after (the same within 40 dB PSNR).
+    salvage: for files known to be damaged (`partial`): decode everything when opening and count only the frames that
+        come out. Without it `num_frames` is what the file promises, and asking for a frame that cannot be had raises.
 
     Raises:
         VideoError: it cannot be decoded; `status` says how (`error`, `no_video`, `no_frames`).
@@ -54,7 +55,7 @@ def open_video(
         raise UserError(f"short_side must be 1 pixel or more, found {short_side}")
     if fps is not None and not 0 < fps < float("inf"):
         raise UserError(f"fps must be above 0, found {fps}")
-    return Reader(Request(Path(path), short_side, start_seconds, end_seconds, fps, decoder, exact))
+    return Reader(Request(Path(path), short_side, start_seconds, end_seconds, fps, decoder, exact, salvage))
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Request:
     fps: float | None
     decoder: str
     exact: bool
+    salvage: bool
 
 
 class Source(Protocol):
@@ -91,9 +93,9 @@ class Source(Protocol):
 def open_source(request: Request) -> Source:
     """Where the frames come from."""
     path = request.path
-    if path.is_dir() or is_pattern(path):
+    if is_frames(path):
         return FrameFolder(path, request.fps, request.short_side)
-    return VideoFile(path, request.short_side, request.exact)
+    return VideoFile(path, request.short_side, request.exact, request.salvage)
 
 
 class Reader:
@@ -107,18 +109,15 @@ class Reader:
         self._source: Source | None = None
         self._process = 0
         source = self._open()
-        start, end = request.start_seconds, request.end_seconds
-        self._first = 0 if start is None else bisect_left(source.seconds, start - START_TOLERANCE)
-        stop = len(source.seconds) if end is None else bisect_left(source.seconds, end - START_TOLERANCE)
-        self.num_frames = max(0, stop - self._first)
-        self.fps = source.fps
-        if self.num_frames == 0:
+        try:
+            part = part_of(request.path, source.seconds, source.end_seconds, request.start_seconds, request.end_seconds)
+        except VideoError:
             self.close()
-            length = f"{source.end_seconds:.3f} s, {len(source.seconds)} frames"
-            part = f"between {start or 0} s and {'the end' if end is None else f'{end} s'}"
-            raise VideoError(f"{request.path}: no frame {part} ({length})", "no_frames")
-        stop_seconds = source.seconds[stop] if stop < len(source.seconds) else source.end_seconds
-        self.duration_seconds = float(stop_seconds - source.seconds[self._first])
+            raise
+        self._first = part.frames.start
+        self.num_frames = part.frames.stop - part.frames.start
+        self.fps = source.fps
+        self.duration_seconds = part.seconds
 
     def __getattr__(self, name: str) -> int:
         """`height` and `width` when first asked for: the first frame has to be decoded to know how it is turned."""
@@ -175,37 +174,34 @@ class Reader:
 class VideoFile:
     """The frames of a video file, decoded by PyAV."""
 
-    def __init__(self, path: Path, short_side: int | None, exact: bool) -> None:
+    def __init__(self, path: Path, short_side: int | None, exact: bool, salvage: bool) -> None:
         self.path, self.short_side, self.exact = path, short_side, exact
-        self._file = PacketFile(path)
+        self._file = PacketFile(path, salvage=salvage)
         self.fps = self._file.fps
-        self._note_index()
-
-    def _note_index(self) -> None:
         index = self._file.index
         self.packets = index.packets.tolist()
         self.seconds, self.end_seconds = index.seconds, index.end_seconds
         if not self.packets:
-            raise VideoError(f"{self.path}: none of its frames can be decoded", "no_frames")
+            self.close()
+            raise VideoError(f"{path}: none of its frames can be decoded")
 
     @cached_property
     def size(self) -> tuple[int, int]:
         """(height, width) after turning and resizing; the first frame tells."""
-        _, frame = next(self._file.decode(self.packets[:1]))
-        height, width = frame.height, frame.width
-        if quarter_turns(frame) % 2:
-            height, width = width, height
-        return fit(height, width, self.short_side)
+        found = next(self._file.find(self.packets[:1]), None) or next(self._file.find(self.packets), None)
+        if found is None:
+            raise VideoError(f"{self.path}: none of its frames can be decoded")
+        frame = found[1]
+        return fit(*upright_size(frame), self.short_side)
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """See Source."""
         missing = {self.packets[i]: i for i in wanted}
-        for back in (0, 1):
-            for packet, frame in self._file.decode(list(missing), back=back):
-                yield missing.pop(packet), to_rgb(frame, self.size)
-            if not missing:
-                return
-        raise VideoError(f"{self.path}: frame {min(missing.values())} cannot be decoded", "partial")
+        for packet, frame in self._file.find(list(missing)):
+            yield missing.pop(packet), to_rgb(frame, self.size)
+        if missing:
+            first = min(missing.values())
+            raise VideoError(f"{self.path}: frame {first} of {len(self.packets)} cannot be decoded", "partial")
 
     def close(self) -> None:
         """Free the decoder."""

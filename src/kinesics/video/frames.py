@@ -30,6 +30,11 @@ def frame_files(path: Path) -> list[Path]:
     return sorted(files, key=lambda p: natural(p.name))
 
 
+def is_frames(path: Path) -> bool:
+    """Whether a path stands for frame files: a folder or a pattern."""
+    return path.is_dir() or is_pattern(path)
+
+
 def is_pattern(path: Path) -> bool:
     """Whether a path's name has a place for the frame's number: `img_{:05d}.jpg`."""
     return re.search(r"\{(:0?\d*d?)?\}", path.name) is not None and not path.exists()

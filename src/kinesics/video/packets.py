@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from kinesics.errors import VideoError
-from kinesics.video.index import FrameIndex, PacketNote, index_packets
+from kinesics.video.index import SMALLEST_VOP, FrameIndex, PacketNote, index_packets
 from kinesics.video.peek import note
 
 KEPT_BYTES = 64 * 2**20
@@ -33,8 +33,10 @@ class PacketFile:
         VideoError: not a video (`error`), no pictures (`no_video`, `no_frames`).
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, salvage: bool = False, max_pixels: int | None = None) -> None:
         self.path = path
+        self.broke_off = ""
+        self._options = {} if max_pixels is None else {"max_pixels": str(max_pixels)}
         self._kept: list[Packet[VideoStream]] | None = []
         self._numbers: dict[tuple[int | None, int | None, int | None], int] = {}
         self._stamps: list[int | None] = []
@@ -44,15 +46,18 @@ class PacketFile:
             if not notes:
                 raise VideoError(f"{path}: the video has no frames", "no_frames")
             self.num_packets = len(notes)
-            self.fps = rate_of(self.stream)
+            self.last_tick = max((n.dts + max(n.duration, 1) for n in notes if n.dts is not None), default=0)
+            self._small = {i for i, n in enumerate(notes) if n.size < SMALLEST_VOP}
             self.index, trusted = index_packets(
                 notes,
                 codec=self.codec.name,
                 container=self.container.format.name,
                 time_base=self.stream.time_base or Fraction(1),
-                rate=self.fps,
+                rate=float(self.stream.average_rate or self.stream.guessed_rate or 25),
             )
-            if not trusted:
+            self.promised = self.index
+            self.fps = rate_of(self.stream, self.index)
+            if salvage or not trusted:
                 self.recount()
         except BaseException:
             self.close()
@@ -66,6 +71,7 @@ class PacketFile:
             self.container.close()
             raise
         self.codec: VideoCodecContext = self.stream.codec_context
+        self.codec.options = self._options
         self.codec.thread_count = 1
         self.codec.thread_type = ThreadType.NONE
 
@@ -76,31 +82,50 @@ class PacketFile:
 
     def recount(self) -> FrameIndex:
         """The index of the frames that can be decoded, found by decoding all of them from the start."""
-        found = list(dict.fromkeys(int(frame.pts or 0) for frame in self._decode_from(0, self.num_packets, None)))
-        self.index = self.index.only(found, seekable=False)
+        found = list(dict.fromkeys(int(frame.pts or 0) for frame in self.sequence(0, self.num_packets)))
+        self.index = self.promised.only(found, seekable=False)
         return self.index
 
-    def decode(self, wanted: Collection[int], *, back: int = 0) -> Iterator[tuple[int, VideoFrame]]:
-        """The number of each packet in `wanted` with its frame, in no certain order; what cannot be had is missing."""
+    def may_be_empty(self, packet: int) -> bool:
+        """Whether a packet may hold no frame by right: MPEG-4 repeats the last one by a few bytes without a picture."""
+        return self.codec.name == "mpeg4" and packet in self._small
+
+    def find(self, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """The number of each packet in `wanted` with its frame, in no certain order; what cannot be had is missing.
+
+        A frame that is missing or comes out damaged is tried again from a key frame further back, then from the start:
+        some files mark pictures as key frames that are none.
+        """
+        left = set(wanted)
+        for back in (0, 1, self.num_packets):
+            for number, frame in self._from_keys(left, back):
+                if not frame.is_corrupt or back == self.num_packets:
+                    left.discard(number)
+                    yield number, frame
+            if not left:
+                return
+
+    def _from_keys(self, wanted: Collection[int], back: int) -> Iterator[tuple[int, VideoFrame]]:
         groups: dict[int, set[int]] = {}
-        for packet in sorted(wanted):
-            groups.setdefault(self.index.start_for(packet, back=back), set()).add(packet)
+        for number in wanted:
+            groups.setdefault(self.index.start_for(number, back=back), set()).add(number)
         for start, group in sorted(groups.items()):
-            for frame in self._decode_from(start, max(group) + 1, group):
+            for frame in self.sequence(start, max(group) + 1, group):
                 if frame.pts in group:
                     group.discard(frame.pts)
                     yield frame.pts, frame
 
-    def _decode_from(self, start: int, stop: int, wanted: set[int] | None) -> Iterator[VideoFrame]:
-        """All frames of packets start … stop - 1, in the order of showing, without those that none of `wanted` needs.
+    def sequence(self, start: int, stop: int, wanted: Collection[int] | None = None) -> Iterator[VideoFrame]:
+        """The frames of packets start … stop - 1 as they come out, without those that none of `wanted` depends on.
 
-        After a packet that fails, decoding goes on at the next key frame: what lies between refers to what is lost.
+        Each frame's `pts` is the number of its packet. After a packet that fails, decoding goes on at the next key
+        frame: what lies between refers to what is lost.
         """
         codec, keys = self.codec, set(self.index.keys)
         codec.flush_buffers()
         may_skip = wanted is not None and codec.name in SKIPPING
         broken = False
-        for number, packet in self._packets(start, stop):
+        for number, packet in self.packets(start, stop):
             if broken and number not in keys:
                 continue
             if may_skip:
@@ -119,7 +144,7 @@ class PacketFile:
         except av.FFmpegError:
             return
 
-    def _packets(self, start: int, stop: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
+    def packets(self, start: int, stop: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
         """Packets start … stop - 1 with their numbers, as time stamps too, from memory or from the file."""
         if self._kept is not None:
             yield from enumerate(self._kept[start:stop], start)
@@ -180,8 +205,8 @@ class PacketFile:
                     self._kept = None
                 elif self._kept is not None:
                     self._kept.append(packet)
-        except av.FFmpegError:
-            return  # a file that breaks off has the frames up to there
+        except av.FFmpegError as error:
+            self.broke_off = f"breaks off after {len(self._stamps)} packets: {error.strerror}"
 
 
 def open_container(path: Path) -> InputContainer:
@@ -215,6 +240,8 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     return chosen
 
 
-def rate_of(stream: VideoStream) -> float:
-    """Frames a second as the file says, or 25 where it does not."""
-    return float(stream.average_rate or stream.guessed_rate or 25)
+def rate_of(stream: VideoStream, index: FrameIndex) -> float:
+    """Frames a second as the file says, or as counted where it says nothing or something quite different."""
+    said = float(stream.average_rate or 0)
+    counted = len(index.packets) / index.end_seconds if len(index.packets) and index.end_seconds > 0 else 0.0
+    return said if said and abs(said - counted) <= 0.1 * counted else counted or said or 25.0
