@@ -69,7 +69,8 @@ def task_progress(title: str, *, quiet: bool = False) -> Iterator[Advance]:
     try:
         yield advance
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 class RichWatch(Watch):

@@ -35,14 +35,14 @@ def import_clips(source: Path, format: str, options: Options) -> Imported:
     Raises:
         UserError: the source is missing, the format unknown, or the one does not fit the other.
     """
+    if not source.exists():
+        raise UserError(f"{source}: no such file or folder; wanted the clips to import, or the list of them")
     if format == "auto":
         format = "folder" if source.is_dir() else {".csv": "csv", ".txt": "list", ".xml": "cvat"}.get(source.suffix, "")
         if not format:
             raise UserError(f"{source}: its format is not clear; name it with --format {'|'.join(FORMATS)}")
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
-    if not source.exists():
-        raise UserError(f"{source}: no such file or folder; wanted what --format {format} reads")
     if source.is_dir() and format == "csv":
         raise UserError(f"{source}: a folder; wanted a CSV file (for class folders: --format folder)")
     if options.template is not None:
