@@ -12,6 +12,7 @@ from kinesics.apps.answers import remaining, to_line, write_predictions
 from kinesics.apps.predict import Outcome, load
 from kinesics.apps.videos import annotated_names, find_videos
 from kinesics.cli.show import err, out, say, task_progress
+from kinesics.engine.artefact import find_model
 from kinesics.errors import KinesicsError, UserError
 
 
@@ -30,8 +31,9 @@ def predict_videos(
     """Predict and show; gives 0, or 1 where some video could not be decoded."""
     if top < 1:
         raise UserError(f"--top: wanted a number from 1 up, found {top}")
+    find_model(run)
+    found = find_videos(videos)  # a wrong path is told before the model is loaded
     predictor = load(run, device=device)
-    found = find_videos(videos)
     if found.others:
         err.print(found.line(), markup=False, soft_wrap=True)
     names = annotated_names(found.videos, annotated) if annotated else {}

@@ -176,11 +176,12 @@ def show_cross_validation(result: Any) -> None:
 
 
 def show_models(systems: Mapping[str, str], backbones: Sequence[str], models: set[str]) -> None:
-    """Print the table of systems × backbones."""
-    table = Table("system", *backbones, "what it is", box=None, pad_edge=False)
-    for system, title in systems.items():
-        table.add_row(system, *("●" if f"{system}_{b}" in models else "" for b in backbones), title)
+    """Print the table of backbones × systems, and what the systems are."""
+    table = Table("backbone", *systems, box=None, pad_edge=False)
+    for backbone in backbones:
+        table.add_row(backbone, *("●" if f"{system}_{backbone}" in models else "" for system in systems))
     out.print(table)
+    say("", *(f"{system:<8} {title}" for system, title in systems.items()))
     say("", f"a model is named SYSTEM_BACKBONE, such as {min(models)}")
 
 

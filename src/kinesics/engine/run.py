@@ -143,9 +143,15 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
 
 
 def make_fabric(precision: str, device: str = "auto") -> Fabric:
-    """Fabric on one device, or on all processes of `torchrun` where it started this one."""
+    """Fabric on one device, or on all processes of `torchrun` where it started this one.
+
+    device: auto, cpu, cuda or mps. Raises UserError where there is no such device.
+    """
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device, True):
+        raise UserError(f"device {device}: there is none here; `kinesics doctor` tells what there is")
     fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, precision=PRECISIONS[precision])  # type: ignore[arg-type]
     if devices * nodes > 1:
         fabric.launch()
