@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinesics.errors import VideoError
-from kinesics.video.convert import to_rgb, upright_size
+from kinesics.video.convert import Converter, upright_size
 from kinesics.video.frames import FrameFolder, is_frames
 from kinesics.video.packets import PacketFile
 from kinesics.video.part import part_of
@@ -115,7 +115,7 @@ def _decode(file: PacketFile, wanted: npt.NDArray[np.int64]) -> _Found:
             continue
         if not found.packets:
             found.size = upright_size(frame)
-            to_rgb(frame, found.size)  # a pixel format that cannot be converted shows here
+            Converter(resize=False).rgb(frame, found.size)  # a pixel format that cannot be converted shows here
         found.packets.add(frame.pts)
         found.num_damaged += frame.is_corrupt
     return found

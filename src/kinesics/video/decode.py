@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from itertools import chain
 from pathlib import Path
 from typing import Protocol
 
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from kinesics.errors import UserError, VideoError, unknown
 from kinesics.types import VideoReader
-from kinesics.video.convert import Picture, fit, to_rgb, upright_size
+from kinesics.video.convert import Converter, Picture, fit, upright_size
 from kinesics.video.frames import FrameFolder, is_frames
 from kinesics.video.packets import PacketFile
 from kinesics.video.part import part_of
@@ -127,20 +127,19 @@ class Reader:
         return self.height if name == "height" else self.width
 
     def frames_at(self, indices: Tensor) -> Tensor:
-        """(T,) int64, in any order, repeats allowed → (T, 3, H, W) uint8.
+        """(T,) int64, in any order, repeats allowed → (T, 3, H, W) uint8, with the channels last in memory.
 
         Raises:
             IndexError: a frame before 0 or beyond the last.
             VideoError: a frame that cannot be decoded.
         """
         unique, places = torch.unique(self._checked(indices), return_inverse=True)
-        frames = torch.empty((len(unique), self.height, self.width, 3), dtype=torch.uint8)
-        into = frames.numpy()
         wanted = (unique + self._first).tolist()
-        slots = {index: slot for slot, index in enumerate(wanted)}
-        for index, picture in self._open().pictures(wanted):
-            into[slots[index]] = picture
-        return frames[places].permute(0, 3, 1, 2)
+        pictures = dict(self._open().pictures(wanted))
+        frames = np.empty((len(places), self.height, self.width, 3), dtype=np.uint8)
+        for frame, place in zip(frames, places.tolist(), strict=True):
+            frame[:] = pictures[wanted[place]]
+        return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
     def seconds_at(self, indices: Tensor) -> Tensor:
         """(T,) int64 → (T,) float64, the time of each frame, counted from the first frame of the file."""
@@ -175,7 +174,9 @@ class VideoFile:
     """The frames of a video file, decoded by PyAV."""
 
     def __init__(self, path: Path, short_side: int | None, exact: bool, salvage: bool) -> None:
-        self.path, self.short_side, self.exact = path, short_side, exact
+        self.path, self.short_side = path, short_side
+        self._converter = Converter(resize=short_side is not None, exact=exact)
+        self._size: tuple[int, int] | None = None
         self._file = PacketFile(path, salvage=salvage)
         self.fps = self._file.fps
         index = self._file.index
@@ -185,20 +186,23 @@ class VideoFile:
             self.close()
             raise VideoError(f"{path}: none of its frames can be decoded")
 
-    @cached_property
+    @property
     def size(self) -> tuple[int, int]:
-        """(height, width) after turning and resizing; the first frame tells."""
-        found = next(self._file.find(self.packets[:1]), None) or next(self._file.find(self.packets), None)
-        if found is None:
-            raise VideoError(f"{self.path}: none of its frames can be decoded")
-        frame = found[1]
-        return fit(*upright_size(frame), self.short_side)
+        """(height, width) after turning and resizing; the first frame that is decoded tells."""
+        if self._size is None:
+            _, frame = next(chain(self._file.find(self.packets[:1]), self._file.find(self.packets)), (0, None))
+            if frame is None:
+                raise VideoError(f"{self.path}: none of its frames can be decoded")
+            self._size = fit(*upright_size(frame), self.short_side)
+        return self._size
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """See Source."""
         missing = {self.packets[i]: i for i in wanted}
         for packet, frame in self._file.find(list(missing)):
-            yield missing.pop(packet), to_rgb(frame, self.size)
+            if self._size is None:
+                self._size = fit(*upright_size(frame), self.short_side)
+            yield missing.pop(packet), self._converter.rgb(frame, self._size)
         if missing:
             first = min(missing.values())
             raise VideoError(f"{self.path}: frame {first} of {len(self.packets)} cannot be decoded", "partial")
