@@ -16,6 +16,7 @@ from torch import Tensor
 
 from kinesics.errors import UserError, VideoError, unknown
 from kinesics.types import VideoReader
+from kinesics.video import torchcodec
 from kinesics.video.convert import Converter, Picture, fit, upright_size
 from kinesics.video.frames import FrameFolder, is_frames
 from kinesics.video.packets import PacketFile
@@ -40,7 +41,8 @@ def open_video(
     short_side: decode straight to this short side in pixels, also where the video is smaller; the aspect is kept.
     start_seconds, end_seconds: a part of the video, counted from its first frame; the end is exclusive.
     fps: frames a second of frame files (25 if unknown); video files know their own.
-    decoder: `pyav`, or `torchcodec` (extra `fast`).
+    decoder: `pyav`, or `torchcodec` (extra `fast`; always exact). PyAV still reads what torchcodec does not get right:
+        all but MP4, MOV, Matroska and WebM, and files whose packets do not tell which frames there are.
     exact: convert whole pictures to RGB before they are resized, instead of after (the same within 40 dB PSNR).
     salvage: for files known to be damaged (`partial`): decode everything when opening and count only the frames that
         come out. Without it `num_frames` is what the file promises, and asking for a frame that cannot be had raises.
@@ -95,7 +97,12 @@ def open_source(request: Request) -> Source:
     path = request.path
     if is_frames(path):
         return FrameFolder(path, request.fps, request.short_side)
-    return VideoFile(path, request.short_side, request.exact, request.salvage)
+    file = PacketFile(path, salvage=request.salvage)
+    if request.decoder == "torchcodec" and not request.salvage:
+        torchcodec.load_decoder()
+        if torchcodec.suits(file):
+            return torchcodec.TorchcodecFile(file, request.short_side)
+    return VideoFile(file, request.short_side, request.exact)
 
 
 class Reader:
@@ -173,18 +180,17 @@ class Reader:
 class VideoFile:
     """The frames of a video file, decoded by PyAV."""
 
-    def __init__(self, path: Path, short_side: int | None, exact: bool, salvage: bool) -> None:
-        self.path, self.short_side = path, short_side
+    def __init__(self, file: PacketFile, short_side: int | None, exact: bool) -> None:
+        self.path, self.short_side = file.path, short_side
+        self._file = file
         self._converter = Converter(resize=short_side is not None, exact=exact)
         self._size: tuple[int, int] | None = None
-        self._file = PacketFile(path, salvage=salvage)
-        self.fps = self._file.fps
-        index = self._file.index
-        self.packets = index.packets.tolist()
-        self.seconds, self.end_seconds = index.seconds, index.end_seconds
+        self.fps = file.fps
+        self.packets = file.index.packets.tolist()
+        self.seconds, self.end_seconds = file.index.seconds, file.index.end_seconds
         if not self.packets:
             self.close()
-            raise VideoError(f"{path}: none of its frames can be decoded")
+            raise VideoError(f"{self.path}: none of its frames can be decoded")
 
     @property
     def size(self) -> tuple[int, int]:

@@ -48,7 +48,7 @@ class PacketFile:
             self.num_packets = len(notes)
             self.last_tick = max((n.dts + max(n.duration, 1) for n in notes if n.dts is not None), default=0)
             self._small = {i for i, n in enumerate(notes) if n.size < SMALLEST_VOP}
-            self.index, trusted = index_packets(
+            self.index, self.trusted = index_packets(
                 notes,
                 codec=self.codec.name,
                 container=self.container.format.name,
@@ -57,7 +57,7 @@ class PacketFile:
             )
             self.promised = self.index
             self.fps = rate_of(self.stream, self.index)
-            if salvage or not trusted:
+            if salvage or not self.trusted:
                 self.recount()
         except BaseException:
             self.close()
@@ -123,6 +123,7 @@ class PacketFile:
         """
         codec, keys = self.codec, set(self.index.keys)
         codec.flush_buffers()
+        codec.skip_frame = "DEFAULT"
         may_skip = wanted is not None and codec.name in SKIPPING
         broken = False
         for number, packet in self.packets(start, stop):
@@ -137,8 +138,6 @@ class PacketFile:
                 broken = True
                 continue
             yield from frames
-        if may_skip:
-            codec.skip_frame = "DEFAULT"
         try:
             yield from codec.decode(None)
         except av.FFmpegError:
