@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from kinesics.data.flips import flip_map
 
 from kinesics.config import InputConfig
 from kinesics.data.dataset import TestClips, TrainClips
+from kinesics.data.flips import flip_map
 from kinesics.data.manifest import read_manifest
 from kinesics.data.transforms import train_transform
 from kinesics.errors import VideoError

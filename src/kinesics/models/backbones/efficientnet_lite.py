@@ -48,7 +48,8 @@ class SameConv2d(nn.Conv2d):
 
 def batch_norm(width: int) -> nn.BatchNorm2d:
     """BatchNorm with TensorFlow's constants."""
-    return nn.BatchNorm2d(width, eps=1e-3, momentum=0.01)
+    # The weights were made with momentum 0.01; over a few hundred steps statistics would lag behind with it.
+    return nn.BatchNorm2d(width, eps=1e-3, momentum=0.1)
 
 
 class LiteBlock(nn.Module):
