@@ -50,7 +50,7 @@ def film(
     pix_fmt: str = "yuv420p",
     muxer: dict[str, str] | None = None,
 ) -> Path:
-    """Encode frames 0 … num_frames - 1 to `path`. stamps: their times in units of `time_base`; by default one a unit."""
+    """Encode frames 0 … num_frames - 1 to `path`. stamps: their times in `time_base`; by default one a unit."""
     with av.open(str(path), "w", options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=1 / time_base if stamps is None else 25)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt

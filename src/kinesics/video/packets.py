@@ -197,7 +197,7 @@ class PacketFile:
                 stamps = [s for s in (packet.pts, packet.dts) if s is not None]
                 self._stamps.append(min(stamps, default=None))
                 self._numbers.setdefault((packet.pts, packet.dts, packet.pos), len(self._stamps) - 1)
-                yield note(packet, self.codec.name)
+                yield note(packet, self.codec)
                 packet.pts = len(self._stamps) - 1
                 bytes_read += packet.size
                 if bytes_read > KEPT_BYTES:
