@@ -99,7 +99,7 @@ def train_model(
     optimizer = make_optimizer(model, recipe.optim)
     network, optimizer = fabric.setup(model, optimizer)
     averaged = AveragedWeights(model, recipe.optim.ema) if recipe.optim.ema else None
-    progress = restore(out, model, optimizer, averaged) if resume else Progress()
+    progress = restore(out, fabric, model, optimizer, averaged) if resume else Progress()
 
     transform = train_transform(recipe.input, flip_map(task.classes))
     clips = TrainClips(task.train, len(task.classes), recipe.input, transform, recipe.seed)
@@ -120,7 +120,7 @@ def train_model(
             end_epoch(trainer, averaged, progress)
             progress.epoch, progress.batch, progress.loss_sum, progress.clips_seen = progress.epoch + 1, 0, 0.0, 0
             if fabric.is_global_zero:
-                save_checkpoint(out, training_state(model, optimizer, averaged, progress))
+                save_checkpoint(out, training_state(fabric, model, optimizer, averaged, progress))
             if stop.asked:
                 raise StopAsked(f"stopped after epoch {progress.epoch}; go on with --resume")
     log.finish(progress.rows)
@@ -192,7 +192,7 @@ def run_epoch(
         due = trainer.checkpoint_batches and (number + 1) % trainer.checkpoint_batches == 0
         if last_of_step and number + 1 < num_batches and (due or stop.asked):
             if fabric.is_global_zero:
-                save_checkpoint(trainer.out, training_state(model, optimizer, averaged, progress))
+                save_checkpoint(trainer.out, training_state(fabric, model, optimizer, averaged, progress))
             if stop.asked:
                 raise StopAsked(f"stopped in epoch {progress.epoch + 1}; go on with --resume")
 
@@ -273,22 +273,24 @@ def finished(progress: Progress, recipe: Recipe) -> bool:
 
 
 def training_state(
-    model: Recognizer, optimizer: Any, averaged: AveragedWeights | None, progress: Progress
+    fabric: Fabric, model: Recognizer, optimizer: Any, averaged: AveragedWeights | None, progress: Progress
 ) -> dict[str, Any]:
     """All that `restore` needs, as tensors and plain values."""
     return {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict(),
+        "precision": fabric.strategy.precision.state_dict(),
         "averaged": {"state": averaged.state, "num_steps": averaged.num_steps} if averaged else None,
         "progress": dict(vars(progress)),
     }
 
 
-def restore(out: Path, model: Recognizer, optimizer: Any, averaged: AveragedWeights | None) -> Progress:
+def restore(out: Path, fabric: Fabric, model: Recognizer, optimizer: Any, averaged: AveragedWeights | None) -> Progress:
     """Put a training back where its checkpoint stands."""
     state = load_checkpoint(out)
     model.load_state_dict(state["model"])
     optimizer.load_state_dict(state["optimizer"])
+    fabric.strategy.precision.load_state_dict(state["precision"])
     if averaged and state["averaged"]:
         averaged.num_steps = state["averaged"]["num_steps"]
         for name, tensor in state["averaged"]["state"].items():

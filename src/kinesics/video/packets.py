@@ -217,6 +217,8 @@ def open_container(path: Path) -> InputContainer:
     except av.InvalidDataError:
         what = "an empty file" if path.stat().st_size == 0 else "not a video, or its header is missing or broken"
         raise VideoError(f"{path}: {what}") from None
+    except av.EOFError:
+        raise VideoError(f"{path}: ends before its first frame", "no_frames") from None
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: cannot be opened: {error.strerror}") from None
     name = container.format.name
