@@ -110,11 +110,11 @@ class Reader:
 
     height: int
     width: int
+    _source: Source | None = None
+    _process = 0
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self._source: Source | None = None
-        self._process = 0
         source = self._open()
         try:
             part = part_of(request.path, source.seconds, source.end_seconds, request.start_seconds, request.end_seconds)
@@ -157,6 +157,9 @@ class Reader:
         if self._source is not None and self._process == os.getpid():
             self._source.close()
         self._source = None
+
+    def __del__(self) -> None:
+        self.close()  # PyAV's objects refer to each other, so an open file would stay until the collector comes
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_source": None}
