@@ -5,8 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.tiny import make_set
+
+
+settings.register_profile("same", derandomize=True)
+settings.load_profile("same")  # a test that fails for one fails for all
 
 
 @pytest.fixture(scope="session")

@@ -144,11 +144,13 @@ def test_a_journal_that_cannot_be_written_is_told(decoder: Path) -> None:
 
 
 SCRIPT = """
+import signal
 import sys
 from pathlib import Path
 from kinesics.data.manifest import Row
 from kinesics.data.verify import verify
 rows = [Row(str(p), ("a",)) for p in sorted(Path(sys.argv[1]).glob("*.mp4"))]
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it is ignored where the tests run in the background
 verify(rows, journal=Path(sys.argv[1], "j.jsonl"), workers=2, check="decoder_of_the_test:decode")
 """
 
