@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from kinesics.apps.evaluate import test
     from kinesics.apps.predict import load
     from kinesics.apps.prepare import prepare
+    from kinesics.apps.probe import probe
     from kinesics.engine.run import train
     from kinesics.models.build import create_model
     from kinesics.recipes import recipe
@@ -30,6 +31,7 @@ _HOMES = {
     "cross_validate": "kinesics.apps.crossval",
     "load": "kinesics.apps.predict",
     "prepare": "kinesics.apps.prepare",
+    "probe": "kinesics.apps.probe",
     "recipe": "kinesics.recipes",
     "test": "kinesics.apps.evaluate",
     "train": "kinesics.engine.run",
@@ -45,6 +47,7 @@ __all__ = [
     "cross_validate",
     "load",
     "prepare",
+    "probe",
     "recipe",
     "test",
     "train",

@@ -90,6 +90,8 @@ class OptimConfig:
     """Train all BatchNorms, all but the first frozen (TSN), or all frozen."""
     head_rate: float = 5.0
     """Learning rate of the classifier, as a multiple."""
+    head_start: Literal["random", "probe"] = "random"
+    """Start the classifier at random, or fitted to the untrained trunk's features of the training clips."""
     trunk_rate: float = 1.0
     """Learning rate of the first stage as a multiple; it rises evenly (in ratio) to 1 at the last."""
     frozen_stages: int = 0

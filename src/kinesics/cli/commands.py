@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tyro
 
-from kinesics.cli.data import prepare, puppets
+from kinesics.cli.data import prepare, probe, puppets
 from kinesics.cli.training import cross_validate, train
 from kinesics.cli.using import cost, demo, doctor, models, predict, test
 
@@ -28,6 +28,7 @@ def plain(function: Callable[..., int | None], name: str) -> Command:
 
 COMMANDS: dict[str, Command] = {
     "prepare": plain(prepare, "prepare"),
+    "probe": plain(probe, "probe"),
     "train": Command("Train a recipe on a manifest: kinesics train tsm --data set.csv --out run", train),
     "test": plain(test, "test"),
     "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -78,6 +79,37 @@ def prepare(
             progress=progress,
         )
     return show_report(report)
+
+
+def probe(
+    data: Positional[Path],
+    backbone: str = "efficientnet_lite0",
+    weights: str = "imagenet",
+    num_segments: int = 8,
+    seed: int = 0,
+    json: bool = False,
+) -> None:
+    """Tell in about a minute what a manifest's clips allow, before anything is trained.
+
+    Args:
+        data: The manifest.
+        backbone: The trunk whose frozen features are probed.
+        weights: Its weights: imagenet or a file.
+        num_segments: Frames looked at in each video.
+        seed: Decides the folds where the manifest has none.
+        json: Print JSON.
+    """
+    from kinesics.apps.probe import probe as run_probe
+    from kinesics.cli.show import say, show_json, task_progress
+
+    with task_progress("features", quiet=json) as progress:
+        result = run_probe(
+            data, backbone=backbone, weights=weights, num_segments=num_segments, seed=seed, progress=progress
+        )
+    if json:
+        show_json(dataclasses.asdict(result))
+    else:
+        say(*result.lines())
 
 
 def puppets(

@@ -17,6 +17,7 @@ from kinesics.data.flips import unpaired
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.engine.artefact import Contract
 from kinesics.engine.record import RunLog, machine, versions, write_record
+from kinesics.engine.start import start_head
 from kinesics.engine.train import Task, train_model
 from kinesics.engine.watch import Watch
 from kinesics.errors import UserError
@@ -108,6 +109,8 @@ def train_task(
         watch.say(
             f"flip: class '{name}' speaks of a side but has no mirror image among the classes; it keeps its label"
         )
+    if recipe.optim.head_start == "probe" and not resume:
+        start_head(model, task, recipe, fabric=fabric, watch=watch, num_workers=num_workers)
     if fabric.is_global_zero and not resume:
         write_text(out / "recipe.json", to_json(recipe))
         write_record(out, run_record(recipe, task, manifest, fabric, scale))

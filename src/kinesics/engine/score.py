@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor
@@ -52,35 +53,65 @@ def score(
     Raises:
         VideoError: a video cannot be decoded; none is left out in silence.
     """
-    fabric = fabric or Fabric(devices=1)
-    watch = watch or Watch()
-    was_training = model.training
-    model.eval().to(fabric.device)
-    mine = range(fabric.global_rank, len(items), fabric.world_size)
-    clips = TestClips(items, len(classes), plan)
-    loader = test_loader(
-        clips,
-        mine,
-        max(1, batch_size // plan.num_views),
-        default_workers() if num_workers is None else num_workers,
+    logits = apply(
+        model,
+        lambda clips: view_logits(model, clips, plan, multi_label=multi_label),
+        items,
+        plan,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        fabric=fabric,
+        progress=(watch or Watch()).scored,
     )
-    logits: dict[str, list[float]] = {}
-    with torch.inference_mode(), fabric.autocast():
-        for samples in loader:
-            batch = stack(samples)
-            answer = view_logits(model, batch.clips.to(fabric.device), plan, multi_label=multi_label)
-            logits.update(zip(batch.ids, answer.float().cpu().tolist(), strict=True))
-            watch.scored(len(logits) * fabric.world_size, len(items))
-    model.train(was_training)
-    if fabric.world_size > 1:
-        shares: list[dict[str, list[float]]] = [{} for _ in range(fabric.world_size)]
-        torch.distributed.all_gather_object(shares, logits)
-        logits = {video: row for share in shares for video, row in share.items()}
     return Scores(
         ids=tuple(item.id for item in items),
-        logits=np.array([logits[item.id] for item in items], dtype=np.float32).reshape(len(items), len(classes)),
+        logits=logits.reshape(len(items), len(classes)),
         targets=np.array([one_hot(item.labels, len(classes)) for item in items]).reshape(len(items), len(classes)),
         classes=tuple(classes),
         multi_label=multi_label,
         record={"plan": plan.to_dict(), **(record or {})},
     )
+
+
+def apply(
+    model: Recognizer,
+    function: Callable[[Tensor], Tensor],
+    items: Sequence[VideoItem],
+    plan: ViewPlan,
+    *,
+    batch_size: int = 16,
+    num_workers: int | None = None,
+    fabric: Fabric | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """`function` of the views (N, V, T, C, H, W) uint8 of every video, row by row in the order of `items`.
+
+    `model`, which the function uses, is in evaluation mode meanwhile. With several devices each takes its share and
+    all get the whole. progress: called with (done, total).
+
+    Raises:
+        VideoError: a video cannot be decoded; none is left out in silence.
+    """
+    fabric = fabric or Fabric(devices=1)
+    was_training = model.training
+    model.eval().to(fabric.device)
+    mine = range(fabric.global_rank, len(items), fabric.world_size)
+    loader = test_loader(
+        TestClips(items, model.num_classes, plan),
+        mine,
+        max(1, batch_size // plan.num_views),
+        default_workers() if num_workers is None else num_workers,
+    )
+    rows: dict[str, npt.NDArray[np.float32]] = {}
+    with torch.inference_mode(), fabric.autocast():
+        for samples in loader:
+            batch = stack(samples)
+            rows.update(zip(batch.ids, function(batch.clips.to(fabric.device)).float().cpu().numpy(), strict=True))
+            if progress:
+                progress(min(len(rows) * fabric.world_size, len(items)), len(items))
+    model.train(was_training)
+    if fabric.world_size > 1:
+        shares: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in range(fabric.world_size)]
+        torch.distributed.all_gather_object(shares, rows)
+        rows = {video: row for share in shares for video, row in share.items()}
+    return np.array([rows[item.id] for item in items], dtype=np.float32)

@@ -8,23 +8,35 @@ from kinesics.config import Recipe
 
 
 def few(recipe: Recipe) -> Recipe:
-    """`recipe` for 5 to 50 clips a class: less to learn, longer, more variety that keeps the order."""
+    """`recipe` for 5 to 50 clips a class: it starts from the linear probe and learns what that leaves open.
+
+    The head sees the frames in order and starts as the best linear answer to the pretrained features. The lower half
+    of the trunk stays as it is, the rest learns slowly, BatchNorm is frozen, classes come equally often, and what the
+    clips are varied by (crop, mirror, colour) keeps the order of the frames.
+    """
     return replace(
         recipe,
         name=f"{recipe.name}-few",
-        model=replace(recipe.model, arguments={**recipe.model.arguments, "head": "ordered"}),
-        input=replace(recipe.input, crop="resized", color_jitter=0.3),
+        model=replace(
+            recipe.model,
+            backbone="efficientnet_lite0",
+            arguments={**recipe.model.arguments, "head": "ordered"},
+        ),
+        input=replace(recipe.input, resize=184, size=160, crop="resized", color_jitter=0.3),
         optim=replace(
             recipe.optim,
             optimizer="adamw",
-            learning_rate=3e-4,
+            learning_rate=1e-4,
             weight_decay=0.05,
-            epochs=30,
+            epochs=8,
             batch_size=8,
             schedule="cosine",
-            warmup_epochs=2,
+            warmup_epochs=1,
             batch_norm="frozen",
-            trunk_rate=0.1,
+            head_rate=1.0,
+            head_start="probe",
+            trunk_rate=0.3,
+            frozen_stages=4,
             label_smoothing=0.1,
             balance="sampler",
         ),

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from kinesics.models.heads.head import Head, classifier
+from kinesics.models.heads.head import LinearHead, classifier
 
 
-class AverageHead(Head):
+class AverageHead(LinearHead):
     """Pooled features → dropout → one linear layer a frame → mean over the frames.
 
     Source: Wang et al., Temporal Segment Networks, ECCV 2016, average consensus before the softmax.
@@ -17,6 +17,10 @@ class AverageHead(Head):
         super().__init__()
         self.dropout = nn.Dropout(dropout)
         self.fc = classifier(num_features, num_classes)
+
+    def summary(self, features: dict[str, Tensor]) -> Tensor:
+        """{"layer5": (N, T, D, H, W)} → (N, D): the mean over the frames, as the logits are linear."""
+        return features["layer5"].mean(dim=(1, 3, 4))
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """{"layer5": (N, T, D, H, W)} → (N, K) logits."""

@@ -15,6 +15,19 @@ class Head(nn.Module):
         raise TypeError(f"{type(self).__name__} has no forward")
 
 
+class LinearHead(Head):
+    """A head whose logits in evaluation are one linear layer, `fc`, on one vector a clip, `summary`.
+
+    Such a layer can be fitted outright (`engine.start`) rather than learned by small steps from nothing.
+    """
+
+    fc: nn.Linear
+
+    def summary(self, features: dict[str, Tensor]) -> Tensor:
+        """{stage: (N, T, C, H, W)} → (N, D), what `fc` sees of each clip."""
+        raise TypeError(f"{type(self).__name__} has no summary")
+
+
 def classifier(num_features: int, num_classes: int) -> nn.Linear:
     """A linear layer that starts near zero (standard deviation 0.001), as TSN's."""
     fc = nn.Linear(num_features, num_classes)

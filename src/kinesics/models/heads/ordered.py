@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from kinesics.errors import UserError
-from kinesics.models.heads.head import Head, classifier
+from kinesics.models.heads.head import LinearHead, classifier
 
 
 def cosine_moments(num_moments: int, t: int, like: Tensor | None = None) -> Tensor:
@@ -26,7 +26,7 @@ def cosine_moments(num_moments: int, t: int, like: Tensor | None = None) -> Tens
     return basis_MT.to(dtype)
 
 
-class OrderedHead(Head):
+class OrderedHead(LinearHead):
     """Pooled features of a clip's frames → M cosine moments over time → dropout → one linear layer.
 
     T is free: one set of weights runs at any number of frames. A clip of T frames has T moments, the others are zero,
@@ -41,9 +41,13 @@ class OrderedHead(Head):
         self.dropout = nn.Dropout(dropout)
         self.fc = classifier(num_features * moments, num_classes)
 
-    def forward(self, features: dict[str, Tensor]) -> Tensor:
-        """{"layer5": (N, T, D, H, W)} → (N, K) logits."""
+    def summary(self, features: dict[str, Tensor]) -> Tensor:
+        """{"layer5": (N, T, D, H, W)} → (N, M·D) cosine moments."""
         x_NTD = features["layer5"].mean(dim=(3, 4))
         basis_MT = cosine_moments(self.moments, x_NTD.shape[1], like=x_NTD)
-        logits: Tensor = self.fc(self.dropout((basis_MT @ x_NTD).flatten(1)))
+        return (basis_MT @ x_NTD).flatten(1)
+
+    def forward(self, features: dict[str, Tensor]) -> Tensor:
+        """{"layer5": (N, T, D, H, W)} → (N, K) logits."""
+        logits: Tensor = self.fc(self.dropout(self.summary(features)))
         return logits

@@ -1,0 +1,34 @@
+"""The preset for few clips, trained for real: it keeps what the probe knows."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from kinesics.apps.evaluate import test as run_test
+from kinesics.engine.run import train
+from kinesics.recipes import recipe
+
+
+def test_few_clips_are_enough_for_order(tiny_set: Path, tmp_path: Path) -> None:
+    made = recipe("tsm", preset="few")
+    small = dataclasses.replace(
+        made,
+        input=dataclasses.replace(made.input, num_segments=6, resize=72, size=64),
+        optim=dataclasses.replace(made.optim, epochs=2),
+    )
+    run = train(small, tiny_set, tmp_path / "run", num_workers=0, device="cpu")
+    metrics, _ = run_test(run, tiny_set, num_workers=0)
+    assert metrics.value("top1") == 1.0
+
+
+def test_few_changes_how_not_what() -> None:
+    plain, few = recipe("tsm"), recipe("tsm", preset="few")
+    assert few.name == "tsm-few"
+    assert few.model.system == plain.model.system
+    assert few.optim.batch_norm == "frozen"
+    assert few.optim.head_start == "probe"
+    assert few.optim.balance == "sampler"
+    assert np.isclose(plain.optim.learning_rate, 0.0025)
