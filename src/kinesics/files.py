@@ -6,7 +6,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from kinesics.errors import KinesicsError, UserError
@@ -31,7 +31,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise
         raise KinesicsError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # where the folder is none, there is nothing to remove
+            temporary.unlink(missing_ok=True)
 
 
 def concerns(error: OSError, path: Path) -> bool:

@@ -126,6 +126,16 @@ def test_the_tip_travels_the_amplitude(label: str, percent: float) -> None:
         assert travel == pytest.approx(percent / 100, rel=0.01)
 
 
+def test_hands_may_go_farther_than_heads() -> None:
+    settings = PuppetSettings(hand_percent=25.0, amplitude_percent=5.0, idle_percent=0)
+    for label, wanted in (("raise_hand", 0.25), ("lower_hand", 0.25), ("wave", 0.25), ("nod", 0.05)):
+        for index in range(6):
+            act = plan_act(label, settings, index)
+            tip = act.bones.tip(TIPS[label])
+            assert np.linalg.norm(tip[act.curve.argmax()] - tip[act.curve.argmin()]) == pytest.approx(wanted, rel=0.01)
+            assert tip[:, 1].max() < 1.03
+
+
 def tracked(label: str, percent: float, keep: int, size: int = 128) -> NDArray[np.float64]:
     """(T, 2) in pixels, (x, y): the centre of one polygon of the figure, painted alone and looked for in the pixels."""
     act = plan_act(label, PuppetSettings(amplitude_percent=percent, idle_percent=0), 1)
@@ -228,6 +238,8 @@ def test_frames_without_order_tell_nothing_and_their_order_does(pair: tuple[str,
         ({"fps": float("nan")}, "fps"),
         ({"amplitude_percent": 0.0}, "amplitude_percent from 0.1 to 15"),
         ({"amplitude_percent": 16.0}, "amplitude_percent"),
+        ({"hand_percent": 31.0}, "hand_percent from 0.1 to 30"),
+        ({"motion_share": (0.9, 0.5)}, "motion_share from 0.1 to 1"),
         ({"clips_per_class": 0}, "clips_per_class"),
         ({"distractors": -1}, "distractors"),
         ({"seed": -1}, "seed"),

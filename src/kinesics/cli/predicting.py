@@ -41,15 +41,17 @@ def predict_videos(
     todo = remaining(found.videos, into, maker) if into else list(found.videos)
     if len(todo) < len(found.videos):
         err.print(f"{len(found.videos) - len(todo)} videos stand in {into} already", markup=False, soft_wrap=True)
+    if without := [name for path, name in names.items() if path not in todo and not name.is_file()]:
+        err.print(f"{len(without)} of them have no copy in {annotated}; predict without --out to make it", markup=False)
     outcomes = predictor.predict_many(todo, plan=views, top=top, batch_size=batch_size, num_workers=workers)
+    if names:  # before it is written, so that no answer stands in the file without its copy
+        outcomes = (annotated_copy(outcome, names[outcome.path]) for outcome in outcomes)
     if into:
         outcomes = write_predictions(outcomes, into, maker)
     done: list[Outcome] = []
     num_failed = 0
     with task_progress("predicting", quiet=json or len(todo) < 2) as progress:
         for number, outcome in enumerate(outcomes, start=1):
-            if outcome.prediction is not None and outcome.path in names:
-                outcome = annotated_copy(outcome, names[outcome.path])
             num_failed += outcome.prediction is None
             if json:
                 say(to_line(outcome))

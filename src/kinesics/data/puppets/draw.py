@@ -16,8 +16,10 @@ from kinesics.data.puppets.motions import (
     CLASSES,
     IDLE,
     NUM_JOINTS,
+    PAIRS,
     TIPS,
     Array,
+    Joint,
     curve,
     direction,
     rest_pose,
@@ -28,6 +30,8 @@ from kinesics.data.puppets.settings import PuppetSettings
 from kinesics.errors import UserError, unknown
 
 SUPERSAMPLING = 2
+LOWEST_HAND = -0.31
+"""Of the shoulder; below it a hand leaves the picture."""
 
 
 @dataclass(frozen=True)
@@ -50,22 +54,34 @@ def generator(settings: PuppetSettings, purpose: str, index: int) -> np.random.G
     return np.random.default_rng([settings.seed, zlib.crc32(purpose.encode()), index])
 
 
+def twins(label: str) -> str:
+    """What the random numbers of a class are named by: the classes of a pair share theirs.
+
+    Clip i of both has the same body, scene, light and pose to start from, so that nothing but the direction of time
+    is left to tell them apart by.
+    """
+    return next((forwards for forwards, backwards in PAIRS if label == backwards), label)
+
+
 def plan_act(label: str, settings: PuppetSettings, index: int, rng: np.random.Generator | None = None) -> Act:
     """What clip `index` of `label` plays. Equal draws of `rng` give the classes of a pair the same act, backwards."""
     if label not in CLASSES:
         raise unknown("puppet class", label, CLASSES)
     if index < 0:
         raise UserError(f"puppets: wanted a clip's index of 0 or more, found {index}")
-    rng = generator(settings, label, index) if rng is None else rng
+    rng = generator(settings, twins(label), index) if rng is None else rng
     body = draw_body(generator(settings, "actor", index))
     stage = Stage(rng.uniform(0.42, 0.58), rng.uniform(1.02, 1.1), float(rng.choice([-1.0, 1.0])))
     rest = rest_pose(rng)
-    course = curve(label, settings.num_frames, rng)
+    course = curve(label, settings.num_frames, rng, settings.motion_share)
     along, at_rest = direction(label, rng)
     idle = wander(rng, settings.num_frames, settings.fps, NUM_JOINTS) * IDLE * settings.idle_percent / 100
     extent = 0.0
     if TIPS[label]:
-        extent = extent_for(body, stage, rest, along, at_rest, TIPS[label], settings.amplitude_percent / 100)
+        travel = settings.travel_of(label)
+        if TIPS[label] == "hand":
+            rest[Joint.HAND_Y] = max(rest[Joint.HAND_Y], LOWEST_HAND + at_rest * along[Joint.HAND_Y] * travel)
+        extent = extent_for(body, stage, rest, along, at_rest, TIPS[label], travel)
     pose = rest + idle + extent * (course - at_rest)[:, None] * along
     return Act(body, stage, pose, course)
 
@@ -76,7 +92,7 @@ def draw_clip(label: str, settings: PuppetSettings, index: int) -> NDArray[np.ui
     Raises UserError for an unknown label or a negative index.
     """
     act = plan_act(label, settings, index)
-    rng = generator(settings, f"scene of {label}", index)
+    rng = generator(settings, f"scene of {twins(label)}", index)
     return render(act, settings, rng)
 
 

@@ -21,7 +21,7 @@ from kinesics.errors import UserError
 from kinesics.files import read_text, write_text
 from kinesics.video.write import write_video
 
-DRAWING = 1
+DRAWING = 2
 """Goes up whenever the same settings draw other pictures, so that two drawings never mix in one folder."""
 
 Job = tuple[PuppetSettings, str, int, Path]

@@ -62,13 +62,14 @@ IDLE = np.array([1.0, 0.5, 1.0, 0.7, 3.5, 2.5, 2.0, 0.8, 0.8, 0.8, 0.8])
 """How far each column sways, so that one unit moves its tip by about one unit of length."""
 
 
-def curve(label: str, num_frames: int, rng: np.random.Generator) -> Array:
+def curve(label: str, num_frames: int, rng: np.random.Generator, share: tuple[float, float] = (0.45, 0.8)) -> Array:
     """(T,) the course of a motion between 0 and 1, both of which it reaches. `still` stays at 0.
 
-    The same draws give a class and its partner curves that are each other read backwards.
+    share: how much of the clip the motion takes, at least and at most. The same draws give a class and its partner
+    curves that are each other read backwards.
     """
     seconds = np.arange(num_frames, dtype=np.float64)
-    busy = rng.uniform(0.45, 0.8) * (num_frames - 3)
+    busy = rng.uniform(*share) * (num_frames - 3)
     onset = 1 + rng.uniform(0, 1) * (num_frames - 3 - busy)  # a still frame or more at both ends
     phase = np.clip((seconds - onset) / busy, 0.0, 1.0)
     most = max(1, min(3, int(busy / 4.5)))  # a cycle of fewer frames would not be seen

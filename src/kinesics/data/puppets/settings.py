@@ -6,7 +6,7 @@ import math
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from kinesics.data.puppets.motions import CLASSES
+from kinesics.data.puppets.motions import CLASSES, TIPS
 from kinesics.errors import UserError, unknown
 
 GOLDEN = (math.sqrt(5) - 1) / 2
@@ -17,7 +17,9 @@ class PuppetSettings:
     """How many clips, how large, and how far the puppets move. Values are checked when it is made.
 
     amplitude_percent: how far the tip of the moving part travels, between its two extremes, in per cent of the frame's
-    height (`motions.TIPS` names the tip of each class). idle_percent, jitter_percent: how far every body sways and the
+    height (`motions.TIPS` names the tip of each class). hand_percent: the same for classes that move a hand, which can
+    go farther than a head; None for no difference. motion_share: how much of the clip a motion takes, at least and at
+    most. idle_percent, jitter_percent: how far every body sways and the
     camera shakes, alike in all classes. distractors: shapes that move behind the puppet.
     clips_per_class is also the number of actors: actor i plays clip i of every class.
     """
@@ -26,6 +28,8 @@ class PuppetSettings:
     num_frames: int = 24
     fps: float = 12.0
     amplitude_percent: float = 10.0
+    hand_percent: float | None = None
+    motion_share: tuple[float, float] = (0.45, 0.8)
     seed: int = 0
     classes: tuple[str, ...] = CLASSES
     clips_per_class: int = 50
@@ -38,11 +42,13 @@ class PuppetSettings:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "classes", tuple(self.classes))
+        object.__setattr__(self, "motion_share", tuple(self.motion_share))
         for name, low, high in (
             ("size", 16, 2048),
             ("num_frames", 8, 10_000),
             ("fps", 1, 1000),
             ("amplitude_percent", 0.1, 15),
+            ("hand_percent", 0.1, 30),
             ("seed", 0, 2**63 - 1),
             ("clips_per_class", 1, 1_000_000),
             ("val_share", 0, 1),
@@ -53,8 +59,12 @@ class PuppetSettings:
             ("noise", 0, 50),
         ):
             value = getattr(self, name)
+            if value is None and name == "hand_percent":
+                continue
             if not math.isfinite(value) or not low <= value <= high:
                 raise UserError(f"puppets: wanted {name} from {low} to {high}, found {value}")
+        if len(self.motion_share) != 2 or not 0.1 <= self.motion_share[0] <= self.motion_share[1] <= 1:
+            raise UserError(f"puppets: wanted motion_share from 0.1 to 1, the least first, found {self.motion_share}")
         if self.val_share + self.test_share > 1:
             raise UserError(
                 f"puppets: val_share and test_share leave nothing: {self.val_share} + {self.test_share} > 1"
@@ -65,9 +75,14 @@ class PuppetSettings:
             if name not in CLASSES:
                 raise unknown("puppet class", name, CLASSES)
 
+    def travel_of(self, label: str) -> float:
+        """How far the tip of a class travels, as a share of the frame's height."""
+        far = self.hand_percent if TIPS[label] == "hand" else None
+        return (self.amplitude_percent if far is None else far) / 100
+
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` reads them."""
-        return asdict(self) | {"classes": list(self.classes)}
+        return asdict(self) | {"classes": list(self.classes), "motion_share": list(self.motion_share)}
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> PuppetSettings:
