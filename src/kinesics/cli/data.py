@@ -117,6 +117,7 @@ def puppets(
     clips_per_class: int = 40,
     size: int = 64,
     amplitude_percent: float = 10.0,
+    hand_percent: float | None = None,
     classes: Annotated[tuple[str, ...], arg(metavar="CLASS…")] = (),
     seed: int = 0,
 ) -> None:
@@ -127,6 +128,7 @@ def puppets(
         clips_per_class: Videos of each class.
         size: Height and width in pixels.
         amplitude_percent: Length of the motion in per cent of the height.
+        hand_percent: The same for classes that move a hand; as the others by default.
         classes: Which classes; all by default.
         seed: The same seed draws the same videos.
     """
@@ -136,6 +138,7 @@ def puppets(
     settings = PuppetSettings(
         size=size,
         amplitude_percent=amplitude_percent,
+        hand_percent=hand_percent,
         clips_per_class=clips_per_class,
         classes=classes or CLASSES,
         seed=seed,

@@ -19,8 +19,8 @@ class PuppetSettings:
     amplitude_percent: how far the tip of the moving part travels, between its two extremes, in per cent of the frame's
     height (`motions.TIPS` names the tip of each class). hand_percent: the same for classes that move a hand, which can
     go farther than a head; None for no difference. motion_share: how much of the clip a motion takes, at least and at
-    most. idle_percent, jitter_percent: how far every body sways and the
-    camera shakes, alike in all classes. distractors: shapes that move behind the puppet.
+    most. idle_percent, jitter_percent: how far every body sways and the camera shakes, alike in all classes.
+    distractors: shapes that move behind the puppet.
     clips_per_class is also the number of actors: actor i plays clip i of every class.
     """
 
