@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kinesics.engine.linear import NEVER, fit_linear
+from kinesics.engine.linear import NEVER, Scaled, fit_linear
 
 
 def clips(
@@ -76,3 +76,12 @@ def test_several_labels_a_clip() -> None:
     fitted = fit_linear(x, targets, [str(i) for i in range(90)], multi_label=True)
     assert ((fitted(x) > 0) == targets).mean() > 0.85
     assert (fitted(x)[:, 3] < 0).all()
+
+
+@pytest.mark.parametrize("each", [False, True])
+def test_fewer_clips_than_features_give_the_regression_of_all_features(each: bool) -> None:
+    x, targets, _ = clips(3, each=8, num_features=90)
+    quick = Scaled.of(x, each)
+    assert quick.basis is not None and quick.z.shape == (24, 24)
+    whole = Scaled((x - quick.centre) / quick.scale, None, quick.centre, quick.scale)
+    assert np.allclose(quick.fit(targets, 0.1, False)(x), whole.fit(targets, 0.1, False)(x), atol=0.01)
