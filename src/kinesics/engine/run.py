@@ -15,6 +15,7 @@ from lightning_fabric import Fabric
 from kinesics.config import Recipe, from_json, to_json
 from kinesics.data.flips import unpaired
 from kinesics.data.manifest import Manifest, read_manifest
+from kinesics.engine.allocator import keep_freed_memory
 from kinesics.engine.artefact import Contract
 from kinesics.engine.record import RunLog, machine, versions, write_record
 from kinesics.engine.start import start_head
@@ -86,6 +87,8 @@ def train_task(
     watch = watch or Watch()
     check_run_folder(out, recipe, manifest, resume=resume)
     fabric = make_fabric(recipe.optim.precision, device)
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
     with fabric.rank_zero_first():
         model = build(recipe, task, watch)
     contract = Contract(

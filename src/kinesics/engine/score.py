@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kinesics.data.dataset import TestClips
 from kinesics.data.loader import default_workers, stack, test_loader
+from kinesics.engine.allocator import keep_freed_memory
 from kinesics.engine.watch import Watch
 from kinesics.models.recognizer import Recognizer
 from kinesics.types import Scores, VideoItem, one_hot
@@ -93,6 +94,8 @@ def apply(
         VideoError: a video cannot be decoded; none is left out in silence.
     """
     fabric = fabric or Fabric(devices=1)
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
     was_training = model.training
     model.eval().to(fabric.device)
     mine = range(fabric.global_rank, len(items), fabric.world_size)

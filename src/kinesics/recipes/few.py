@@ -6,13 +6,16 @@ from dataclasses import replace
 
 from kinesics.config import Recipe
 
+ORDERED = {"tsn": {"head": "ordered"}, "tsm": {"head": "ordered"}}
+"""Systems whose own head averages over the frames get one that sees their order."""
+
 
 def few(recipe: Recipe) -> Recipe:
     """`recipe` for 5 to 50 clips a class: it starts from the linear probe and learns what that leaves open.
 
-    The head sees the frames in order and starts as the best linear answer to the pretrained features. The lower half
-    of the trunk stays as it is, the rest learns slowly, BatchNorm is frozen, classes come equally often, and what the
-    clips are varied by (crop, mirror, colour) keeps the order of the frames.
+    The head sees the frames in order, where it may, and starts as the best linear answer to the pretrained features.
+    The lower half of the trunk stays as it is, the rest learns slowly, BatchNorm is frozen, classes come equally often,
+    and what the clips are varied by (crop, mirror, colour) keeps the order of the frames.
     """
     return replace(
         recipe,
@@ -20,15 +23,15 @@ def few(recipe: Recipe) -> Recipe:
         model=replace(
             recipe.model,
             backbone="efficientnet_lite0",
-            arguments={**recipe.model.arguments, "head": "ordered"},
+            arguments={**recipe.model.arguments, **ORDERED.get(recipe.model.system, {})},
         ),
-        input=replace(recipe.input, resize=184, size=160, crop="resized", color_jitter=0.3),
+        input=replace(recipe.input, resize=216, size=192, crop="resized", color_jitter=0.3),
         optim=replace(
             recipe.optim,
             optimizer="adamw",
             learning_rate=1e-4,
             weight_decay=0.05,
-            epochs=8,
+            epochs=6,
             batch_size=8,
             schedule="cosine",
             warmup_epochs=1,
