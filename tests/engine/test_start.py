@@ -57,8 +57,8 @@ def test_a_head_that_is_more_than_one_layer_is_refused(tiny_set: Path) -> None:
 def test_the_summary_is_what_the_layer_sees() -> None:
     from kinesics.models.build import HEADS
 
-    features = {"layer5": torch.randn(2, 5, 7, 3, 3)}
-    for kind in HEADS.values():
-        head = kind(7, 4, 0.5).eval()
+    features = {"layer5": torch.randn(2, 8, 7, 3, 3)}
+    for name in ("average", "ordered", "pyramid"):
+        head = HEADS[name]({"layer5": 7}, 4, 0.5).eval()
         torch.nn.init.normal_(head.fc.weight)
         torch.testing.assert_close(head.fc(head.summary(features)), head(features))

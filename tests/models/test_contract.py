@@ -22,8 +22,11 @@ PARAMETERS = {
     "resnet50": 25_557_032,
     "mobilenetv2": 3_504_872,
     "efficientnet_lite0": 4_652_008,
+    "bninception": 11_295_240,
 }
-"""With 1000 classes, as torchvision and the lite0 package count."""
+"""With 1000 classes, as torchvision, the lite0 package and tsn-pytorch count."""
+PARTS = {"stp": 4}
+"""Systems whose clips come in segments of so many time steps."""
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,11 @@ def settled() -> Callable[[str], Recognizer]:
     return get
 
 
+def steps(name: str, t: int) -> int:
+    """T for t segments."""
+    return t * PARTS.get(name.partition("_")[0], 1)
+
+
 def clips(n: int = 1, t: int = 3, h: int = 40, w: int = 40, channels: int = 3) -> Tensor:
     return torch.randn(n, t, channels, h, w, generator=torch.Generator().manual_seed(n + t))
 
@@ -63,7 +71,7 @@ def test_any_clip_length_and_size_gives_logits(
     settled: Callable[[str], Recognizer], name: str, n: int, t: int, h: int, w: int
 ) -> None:
     model = settled(name)
-    x = clips(n, t, h, w)
+    x = clips(n, steps(name, t), h, w)
     with torch.no_grad():
         first, second = model(x), model(x)
     assert first.shape == (n, 5)
@@ -95,14 +103,16 @@ def test_order_matters_to_tsm_and_not_to_tsn(settled: Callable[[str], Recognizer
 def test_gradient_reaches_every_parameter_and_every_parameter_has_a_stage(name: str) -> None:
     torch.manual_seed(0)
     model = create_model(name, 3, dropout=0.0)
-    model(clips(2, 3)).square().sum().backward()
+    model(clips(2, steps(name, 3))).square().sum().backward()
     first = f"backbone.{model.backbone.first_conv}.weight"
     assert model.stage_of(first) == 0
     assert next(iter(dict(model.named_parameters()))) == first
     found = set()
     for parameter_name, parameter in model.named_parameters():
         assert parameter.grad is not None, parameter_name
-        assert parameter.grad.abs().sum() > 0, parameter_name
+        shared = parameter_name.startswith("head.score.") and parameter_name.endswith(".bias")
+        if not shared:  # what all classes get alike, no softmax can see
+            assert parameter.grad.abs().sum() > 0, parameter_name
         stage = model.stage_of(parameter_name)
         assert (stage is None) == parameter_name.startswith("head.")
         found.add(stage)
@@ -115,8 +125,9 @@ def test_arguments_and_state_make_the_same_model_again(settled: Callable[[str], 
     arguments = json.loads(json.dumps(model.arguments))
     again = create_model(model.name, model.num_classes, modality=model.modality, **arguments)
     again.load_state_dict(copy.deepcopy(model.state_dict()))
+    x = clips(1, steps(name, 3))
     with torch.no_grad():
-        assert torch.equal(again.eval()(clips()), model(clips()))
+        assert torch.equal(again.eval()(x), model(x))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -124,7 +135,7 @@ def test_bfloat16_autocast_is_finite_in_training(name: str) -> None:
     model = create_model(name, 3)
     small = name in ("tsm_resnet18", "tsm_efficientnet_lite0")  # the backward pass is slow on a CPU
     with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(small):
-        logits = model(clips(2, 2))
+        logits = model(clips(2, steps(name, 2)))
     assert logits.isfinite().all()
     if small:
         logits.float().sum().backward()
@@ -134,7 +145,7 @@ def test_bfloat16_autocast_is_finite_in_training(name: str) -> None:
 @pytest.mark.parametrize("name", MODELS)
 def test_channels_last_gives_the_same_and_stays(settled: Callable[[str], Recognizer], name: str) -> None:
     model = settled(name)
-    x = clips(1, 3, 64, 64)
+    x = clips(1, steps(name, 3), 64, 64)
     packed = copy.deepcopy(model).to(memory_format=torch.channels_last)
     with torch.no_grad():
         layer4 = packed.backbone.forward_stages(x, ["layer4"])["layer4"].flatten(0, 1)
@@ -156,7 +167,7 @@ def test_stages_have_their_strides_and_widths(settled: Callable[[str], Recognize
         trunk.forward_stages(clips(), ["layer6"])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", [name for name in MODELS if name.startswith(("tsn_", "tsm_"))])
 def test_parameter_counts_are_the_published_ones(name: str) -> None:
     model = create_model(name, 1000)
     assert sum(p.numel() for p in model.parameters()) == PARAMETERS[model.backbone_name]

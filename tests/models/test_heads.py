@@ -11,14 +11,14 @@ from kinesics.models.heads.ordered import OrderedHead, cosine_moments
 
 
 def test_average_is_the_mean_of_the_frames_logits() -> None:
-    head = AverageHead(6, 3).eval()
+    head = AverageHead({"layer5": 6}, 3).eval()
     x = torch.randn(2, 4, 6, 5, 7)
     by_hand = torch.stack([head.fc(x[:, t].mean(dim=(2, 3))) for t in range(4)]).mean(dim=0)
     assert torch.allclose(head({"layer5": x}), by_hand, atol=1e-6)
 
 
 def test_the_classifier_starts_near_zero() -> None:
-    fc = AverageHead(2000, 50).fc
+    fc = AverageHead({"layer5": 2000}, 50).fc
     assert fc.bias.abs().max() == 0
     assert 0.0009 < fc.weight.std().item() < 0.0011
 
@@ -53,7 +53,7 @@ def test_moments_of_a_movement_hardly_depend_on_the_number_of_frames() -> None:
 
 def test_ordered_head_sees_order_over_tsn_and_runs_at_any_length() -> None:
     torch.manual_seed(0)
-    head = OrderedHead(7, 3).eval()
+    head = OrderedHead({"layer5": 7}, 3).eval()
     x = torch.randn(2, 6, 7, 2, 2)
     assert (head({"layer5": x}) - head({"layer5": x.flip(1)})).abs().max() > 1e-5
     model = create_model("tsn_resnet18", 3, head="ordered", moments=3).eval()

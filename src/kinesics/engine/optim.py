@@ -45,10 +45,12 @@ def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, ob
 def frozen_norms(model: Recognizer, optim: OptimConfig) -> list[tuple[str, nn.Module]]:
     """The BatchNorms that keep their statistics and weights: none, all but the first (`partial`, as TSN), or all.
 
-    Those of frozen stages are always among them.
+    Those of frozen stages are always among them; those of the head, which start fresh, never.
     """
     norms: list[tuple[str, nn.Module]] = [
-        (name, module) for name, module in model.named_modules() if isinstance(module, NORMS)
+        (name, module)
+        for name, module in model.named_modules()
+        if isinstance(module, NORMS) and model.stage_of(f"{name}.weight") is not None
     ]
     if optim.batch_norm == "frozen":
         return norms
@@ -118,6 +120,22 @@ def clip_losses(
     smooth = targets * (1 - smoothing) + smoothing / targets.shape[1]
     losses = -(smooth * log_softmax(logits, dim=1)).sum(dim=1)
     return losses if weights is None else losses * (targets * weights).sum(dim=1)
+
+
+def term_losses(
+    terms: Sequence[tuple[Tensor, float]],
+    targets: Tensor,
+    *,
+    multi_label: bool,
+    smoothing: float = 0.0,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The loss of each clip (N,) from the terms of a head (`Head.terms`): the sum of their weighted losses."""
+    losses = [
+        share * clip_losses(logits, targets, multi_label=multi_label, smoothing=smoothing, weights=weights)
+        for logits, share in terms
+    ]
+    return torch.stack(losses).sum(dim=0)
 
 
 class AveragedWeights:

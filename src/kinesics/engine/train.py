@@ -31,6 +31,7 @@ from kinesics.engine.optim import (
     make_optimizer,
     rate_at,
     set_rates,
+    term_losses,
     train_mode,
 )
 from kinesics.engine.record import RunLog
@@ -160,8 +161,8 @@ def run_epoch(
         if number >= num_batches - num_batches % optim.accumulate:
             group = num_batches % optim.accumulate
         with fabric.no_backward_sync(network, enabled=not last_of_step):
-            losses = clip_losses(
-                network(clips),
+            losses = term_losses(
+                network(clips, terms=True),
                 targets,
                 multi_label=trainer.task.multi_label,
                 smoothing=optim.label_smoothing,

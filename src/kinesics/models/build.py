@@ -10,12 +10,15 @@ from typing import Any
 
 from kinesics.errors import UserError, unknown
 from kinesics.models.backbones.backbone import Backbone
+from kinesics.models.backbones.bninception import BNInception
 from kinesics.models.backbones.efficientnet_lite import EfficientNetLite0
 from kinesics.models.backbones.mobilenetv2 import MobileNetV2
 from kinesics.models.backbones.resnet import resnet18, resnet34, resnet50
 from kinesics.models.heads.average import AverageHead
 from kinesics.models.heads.head import Head
+from kinesics.models.heads.local import LocalHead
 from kinesics.models.heads.ordered import OrderedHead
+from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.temporal.shift import Direction, TemporalShift
 from kinesics.models.temporal.slot import Slot, still
@@ -44,6 +47,8 @@ class System:
 SYSTEMS: dict[str, System] = {
     "tsn": System(tsn, ("average", "ordered"), "Temporal Segment Networks: every frame for itself"),
     "tsm": System(tsm, ("average", "ordered"), "Temporal Shift Module: channels from the neighbouring frames"),
+    "mlfe": System(tsm, ("local",), "Multi-Layer Local Features: TSM, and patches of low stages where classes peak"),
+    "stp": System(tsn, ("pyramid",), "Segment-level Temporal Pyramid: means of a segment, its halves and its quarters"),
 }
 BACKBONES: dict[str, Callable[..., Backbone]] = {
     "resnet18": resnet18,
@@ -51,8 +56,14 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "resnet50": resnet50,
     "mobilenetv2": MobileNetV2,
     "efficientnet_lite0": EfficientNetLite0,
+    "bninception": BNInception,
 }
-HEADS: dict[str, Callable[..., Head]] = {"average": AverageHead, "ordered": OrderedHead}
+HEADS: dict[str, Callable[..., Head]] = {
+    "average": AverageHead,
+    "ordered": OrderedHead,
+    "local": LocalHead,
+    "pyramid": PyramidHead,
+}
 CHANNELS = {"rgb": 3, "flow": 2}
 
 
@@ -85,7 +96,7 @@ def build(
     slot = kind.slot(**{name: value for name, value in model_args.items() if name in slot_args})
     trunk = BACKBONES[backbone](CHANNELS[modality] * frames_per_segment, slot)
     tail = HEADS[head](
-        trunk.num_features,
+        trunk.widths,
         num_classes,
         dropout,
         **{name: value for name, value in model_args.items() if name in head_args},
@@ -102,7 +113,7 @@ def build(
 
 def own_arguments(function: Callable[..., Any]) -> set[str]:
     """The names of the arguments that a slot or head has of its own."""
-    return set(inspect.signature(function).parameters) - {"num_features", "num_classes", "dropout"}
+    return set(inspect.signature(function).parameters) - {"widths", "num_classes", "dropout"}
 
 
 MODELS: dict[str, Callable[..., Recognizer]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, overload
 
 from torch import Tensor, nn
 
@@ -53,9 +53,21 @@ class Recognizer(nn.Module):
         """What each channel of a frame is divided by, on the scale 0–1, in `input_norm.order`."""
         return self.input_norm.std
 
-    def forward(self, clips: Tensor) -> Tensor:
-        """(N, T, C, H, W) float, normalised → (N, K) logits. T is free."""
-        logits: Tensor = self.head(self.backbone.forward_stages(clips, self.head.needs))
+    @overload
+    def forward(self, clips: Tensor) -> Tensor: ...
+
+    @overload
+    def forward(self, clips: Tensor, *, terms: Literal[True]) -> tuple[tuple[Tensor, float], ...]: ...
+
+    def forward(self, clips: Tensor, *, terms: bool = False) -> Tensor | tuple[tuple[Tensor, float], ...]:
+        """(N, T, C, H, W) float, normalised → (N, K) logits; with `terms`, what the loss is made of, see `Head.terms`.
+
+        T is free, unless the head says otherwise.
+        """
+        features = self.backbone.forward_stages(clips, self.head.needs)
+        if terms:
+            return self.head.terms(features)
+        logits: Tensor = self.head(features)
         return logits
 
     def frame_features(self, clips: Tensor) -> Tensor:

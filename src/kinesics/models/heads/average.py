@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from torch import Tensor, nn
 
 from kinesics.models.heads.head import LinearHead, classifier
@@ -13,10 +15,10 @@ class AverageHead(LinearHead):
     Source: Wang et al., Temporal Segment Networks, ECCV 2016, average consensus before the softmax.
     """
 
-    def __init__(self, num_features: int, num_classes: int, dropout: float = 0.5) -> None:
+    def __init__(self, widths: Mapping[str, int], num_classes: int, dropout: float = 0.5) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.fc = classifier(num_features, num_classes)
+        self.fc = classifier(widths["layer5"], num_classes)
 
     def summary(self, features: dict[str, Tensor]) -> Tensor:
         """{"layer5": (N, T, D, H, W)} → (N, D): the mean over the frames, as the logits are linear."""

@@ -6,7 +6,10 @@ from torch import Tensor, nn
 
 
 class Head(nn.Module):
-    """Features of the stages in `needs` → class scores. `fc` is the layer that published classifiers load into."""
+    """Features of the stages in `needs` → class scores. `fc` is the layer that published classifiers load into.
+
+    Made by (widths of the trunk's stages, num_classes, dropout, and arguments of its own).
+    """
 
     needs: tuple[str, ...] = ("layer5",)
 
@@ -14,9 +17,13 @@ class Head(nn.Module):
         """{stage: (N, T, C, H, W)} → (N, K) logits."""
         raise TypeError(f"{type(self).__name__} has no forward")
 
+    def terms(self, features: dict[str, Tensor]) -> tuple[tuple[Tensor, float], ...]:
+        """What is trained: logits (N, K), each with the weight of its loss. By default the answer itself."""
+        return ((self(features), 1.0),)
+
 
 class LinearHead(Head):
-    """A head whose logits in evaluation are one linear layer, `fc`, on one vector a clip, `summary`.
+    """A head whose logits in evaluation are one linear layer, `fc`, on one vector a clip, `summary`, if not more.
 
     Such a layer can be fitted outright (`engine.start`) rather than learned by small steps from nothing.
     """

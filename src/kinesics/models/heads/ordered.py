@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor, nn
@@ -33,13 +34,13 @@ class OrderedHead(LinearHead):
     so M = 4 wants four frames or more.
     """
 
-    def __init__(self, num_features: int, num_classes: int, dropout: float = 0.5, moments: int = 4) -> None:
+    def __init__(self, widths: Mapping[str, int], num_classes: int, dropout: float = 0.5, moments: int = 4) -> None:
         super().__init__()
         if moments < 1:
             raise UserError(f"an ordered head needs at least one moment, found {moments}")
         self.moments = moments
         self.dropout = nn.Dropout(dropout)
-        self.fc = classifier(num_features * moments, num_classes)
+        self.fc = classifier(widths["layer5"] * moments, num_classes)
 
     def summary(self, features: dict[str, Tensor]) -> Tensor:
         """{"layer5": (N, T, D, H, W)} → (N, M·D) cosine moments."""
