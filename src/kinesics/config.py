@@ -37,13 +37,15 @@ class InputConfig:
     """What the network sees of a video in training."""
 
     num_segments: int = 8
-    """Time steps T of a clip."""
+    """Segments of a clip, each a time step; T of them."""
+    steps_per_segment: int = 1
+    """Time steps in each segment, `stride` frames apart: T is num_segments times as many. Not for dense sampling."""
     frames_per_segment: int = 1
     """Consecutive frames F stacked in a time step."""
     sampling: Literal["segments", "dense"] = "segments"
     """One frame from each equal share of the video, or T neighbours `stride` frames apart."""
     stride: int = 8
-    """Frames between the time steps of dense sampling."""
+    """Frames between the time steps of dense sampling, or of a segment."""
     resize: int = 256
     """Short side that frames are decoded to, in pixels."""
     size: int = 224

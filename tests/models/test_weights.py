@@ -50,6 +50,25 @@ def test_another_head_and_other_channels_are_adapted_and_said(tmp_path: Path) ->
     assert len(report.matched) == 119
 
 
+def test_bninception_s_published_file_loads_whole(tmp_path: Path) -> None:
+    state = create_model("tsn_bninception", 1000).backbone.state_dict()
+    theirs = {
+        name: torch.rand(1, *x.shape) if "_bn." in name and x.ndim == 1 else torch.rand(x.shape)
+        for name, x in state.items()
+        if not name.endswith("num_batches_tracked")
+    }
+    classifier = {"last_linear.weight": torch.rand(1000, 1024), "last_linear.bias": torch.rand(1000)}
+    torch.save(theirs | classifier, tmp_path / "bn_inception.pth")
+    model = create_model("tsm_bninception", 1000)
+    report = load_weights(model, tmp_path / "bn_inception.pth")
+    assert not report.missing
+    assert not report.unexpected
+    assert not report.adapted
+    name = "inception_4d_3x3_bn.running_var"
+    assert torch.equal(model.backbone.state_dict()[name], theirs[name][0])
+    assert torch.equal(model.head.fc.weight, classifier["last_linear.weight"])
+
+
 def test_missing_and_unexpected_names_are_said(tmp_path: Path) -> None:
     state = {name: tensor for name, tensor in filled(RESNETS["resnet18"]).items() if not name.startswith("fc.")}
     state = {name: tensor for name, tensor in state.items() if not name.endswith("num_batches_tracked")}

@@ -196,3 +196,45 @@ def test_counts_below_one_are_refused() -> None:
         dense_indices(5, 2, stride=0)
     with pytest.raises(ValueError, match="num_clips"):
         clip_indices(5, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("num_frames", "frames", "wanted"),
+    [
+        (60, 1, [6, 11, 16, 21, 20, 25, 30, 35, 34, 39, 44, 49]),
+        (26, 1, [1, 6, 11, 16, 3, 8, 13, 18, 5, 10, 15, 20]),
+        (7, 1, [0, 5, 6, 6] * 3),
+        (1, 1, [0] * 12),
+    ],
+)
+def test_parts_of_segments_without_chance(num_frames: int, frames: int, wanted: list[int]) -> None:
+    """STP's three runs of 20 frames in four parts of 5."""
+    found = segment_indices(num_frames, 3, steps_per_segment=4, stride=5, frames_per_segment=frames)
+    assert found.shape == (12, frames)
+    runs = segment_indices(num_frames, 3, frames_per_segment=20)
+    assert found[:, 0].tolist() == runs[:, ::5].flatten().tolist()
+    assert found[:, 0].tolist() == wanted
+
+
+@given(st.integers(1, 400), st.integers(1, 25), st.integers(1, 8), st.integers(1, 6), st.booleans())
+def test_parts_are_in_range_and_never_fall_in_a_segment(
+    num_frames: int, segments: int, parts: int, stride: int, chance: bool
+) -> None:
+    generator = torch.Generator().manual_seed(0) if chance else None
+    found = segment_indices(
+        num_frames, segments, steps_per_segment=parts, stride=stride, frames_per_segment=stride, generator=generator
+    )
+    assert found.shape == (segments * parts, stride)
+    assert 0 <= int(found.min()) <= int(found.max()) < num_frames
+    inside = found.reshape(segments, -1)
+    steps = inside.diff(dim=1)
+    assert bool(((steps == 1) | (inside[:, 1:] == num_frames - 1)).all())
+    starts = inside[:, 0]
+    assert bool((starts.diff() >= 0).all())
+
+
+def test_several_clips_of_parts_have_their_shape() -> None:
+    found = clip_indices(300, 2, 25, steps_per_segment=4, stride=5, frames_per_segment=5)
+    assert found.shape == (2, 100, 5)
+    with pytest.raises(ValueError, match="cannot have 6 frames"):
+        segment_indices(30, 2, steps_per_segment=2, stride=5, frames_per_segment=6)

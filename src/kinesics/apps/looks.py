@@ -43,7 +43,7 @@ class Look:
 def look(item: VideoItem, plan: ViewPlan) -> Look:
     """What `plan` shows of a video. Raises VideoError where it cannot be decoded."""
     clip, indices, seconds = read_clip(item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1))
-    first = slice(0, plan.num_segments)
+    first = slice(0, len(indices) // plan.num_clips)
     return Look(
         crop_views(clip, plan).numpy(),
         tuple(indices[first].flatten().tolist()),
@@ -66,7 +66,7 @@ def look_at_frames(frames: npt.NDArray[np.uint8] | Tensor, plan: ViewPlan, fps: 
 
 def crop_views(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
     """(num_clips · T, C, H, W) → (V, T, C, size, size)."""
-    clips = torch.unflatten(clip_TCHW, 0, (plan.num_clips, plan.num_segments))
+    clips = torch.unflatten(clip_TCHW, 0, (plan.num_clips, -1))
     return torch.cat([test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops) for clip in clips])
 
 

@@ -57,7 +57,14 @@ class TrainClips(Dataset[Sample | VideoError]):
                 return dense_indices(
                     num_frames, steps, stride=settings.stride, frames_per_segment=stack, generator=generator
                 )
-            return segment_indices(num_frames, settings.num_segments, frames_per_segment=stack, generator=generator)
+            return segment_indices(
+                num_frames,
+                settings.num_segments,
+                steps_per_segment=settings.steps_per_segment,
+                stride=settings.stride,
+                frames_per_segment=stack,
+                generator=generator,
+            )
 
         try:
             clip, frames, _ = read_clip(item, settings.resize, indices)
@@ -88,12 +95,10 @@ class TestClips(Dataset[Sample | VideoError]):
             frames_TCHW, frames, _ = read_clip(item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1))
         except VideoError as error:
             return error
-        clips = torch.unflatten(frames_TCHW, 0, (plan.num_clips, plan.num_segments))
+        clips = torch.unflatten(frames_TCHW, 0, (plan.num_clips, -1))
         crops = [test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops) for clip in clips]
         target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
-        return Sample(
-            item.id, torch.cat(crops), target, torch.unflatten(frames, 0, (plan.num_clips, plan.num_segments))
-        )
+        return Sample(item.id, torch.cat(crops), target, torch.unflatten(frames, 0, (plan.num_clips, -1)))
 
 
 def read_clip(item: VideoItem, short_side: int, indices: Callable[[int], Tensor]) -> tuple[Tensor, Tensor, Tensor]:

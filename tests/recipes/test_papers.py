@@ -1,0 +1,40 @@
+"""The recipes of the papers: their settings, and that they train."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from kinesics.apps.evaluate import test as evaluate
+from kinesics.engine.run import train
+from kinesics.recipes import RECIPES, recipe
+from kinesics.video.views import view_plan
+
+
+def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
+    made = recipe("stp_rgb")
+    assert view_plan("one", made.input).frame_indices(100).shape == (1, 12, 1)
+    assert view_plan("25x10", made.input).frame_indices(100).shape == (1, 100, 1)
+    assert made.model.name == "stp_bninception"
+
+
+@pytest.mark.parametrize("name", ["mlfe", "stp_rgb"])
+@pytest.mark.parametrize("preset", [None, "few"])
+def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_path: Path) -> None:
+    made = recipe(name, preset=preset)
+    made = replace(
+        made,
+        model=replace(made.model, backbone="efficientnet_lite0", weights=None),
+        input=replace(made.input, resize=32, size=32, stride=2),
+        optim=replace(made.optim, epochs=1, batch_size=4),
+    )
+    run = train(made, tiny_set, tmp_path / "run", num_workers=0, device="cpu")
+    metrics, _ = evaluate(run, num_workers=0, device="cpu")
+    assert 0 <= metrics.value("macro_f1") <= 1
+
+
+def test_every_recipe_says_what_its_paper_found() -> None:
+    for name in ("mlfe", "stp_rgb"):
+        assert "PEV" in (RECIPES[name].__doc__ or "")
