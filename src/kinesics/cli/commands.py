@@ -9,7 +9,7 @@ import tyro
 
 from kinesics.cli.data import prepare, probe, puppets
 from kinesics.cli.training import cross_validate, train
-from kinesics.cli.using import cost, demo, doctor, models, predict, test
+from kinesics.cli.using import cost, demo, doctor, fuse, models, predict, test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +32,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command("Train a recipe on a manifest: kinesics train tsm --data set.csv --out run", train),
     "test": plain(test, "test"),
     "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),
+    "fuse": plain(fuse, "fuse"),
     "predict": plain(predict, "predict"),
     "models": plain(models, "models"),
     "cost": plain(cost, "cost"),

@@ -1,4 +1,4 @@
-"""Commands about models: test, predict, models, cost, doctor, demo. Imports of torch wait until they are needed."""
+"""Commands about models: test, fuse, predict, models, cost, doctor, demo. They import torch when they need it."""
 
 from __future__ import annotations
 
@@ -45,6 +45,34 @@ def test(
         show_json({**metrics.to_dict(), "folder": str(folder)})
     else:
         show_metrics(metrics, folder)
+
+
+def fuse(
+    runs: Positional[tuple[Path, ...]],
+    out: Path,
+    weights: tuple[float, ...] = (),
+    split: Split = "test",
+    views: str = "one",
+    json: bool = False,
+) -> None:
+    """Fuse the scores of tested runs, such as RGB and flow: a weighted mean of their probabilities.
+
+    Args:
+        runs: Runs, cross-validations, or scores.npz files.
+        out: Folder for the fused scores and their metrics.
+        weights: One a run; all alike by default.
+        split: Which of the runs' scores.
+        views: Which of the runs' scores.
+        json: Print JSON.
+    """
+    from kinesics.apps.fuse import fuse_runs
+    from kinesics.cli.show import show_json, show_metrics
+
+    metrics = fuse_runs(runs, out, weights=weights, split=split, views=views)
+    if json:
+        show_json({**metrics.to_dict(), "folder": str(out)})
+    else:
+        show_metrics(metrics, out)
 
 
 def predict(
