@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import tyro
 
-from kinesics.cli.data import prepare, probe, puppets
+from kinesics.cli.data import flow, prepare, probe, puppets
 from kinesics.cli.training import cross_validate, train
 from kinesics.cli.using import cost, demo, doctor, fuse, models, predict, test
 
@@ -29,6 +29,7 @@ def plain(function: Callable[..., int | None], name: str) -> Command:
 COMMANDS: dict[str, Command] = {
     "prepare": plain(prepare, "prepare"),
     "probe": plain(probe, "probe"),
+    "flow": plain(flow, "flow"),
     "train": Command("Train a recipe on a manifest: kinesics train tsm --data set.csv --out run", train),
     "test": plain(test, "test"),
     "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),

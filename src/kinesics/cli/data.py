@@ -112,6 +112,37 @@ def probe(
         say(*result.lines())
 
 
+def flow(
+    data: Positional[Path],
+    out: Path,
+    method: Literal["tvl1", "dis", "farneback"] = "tvl1",
+    warp: bool = False,
+    bound: float = 20.0,
+    short_side: int = 256,
+    workers: int | None = None,
+) -> int:
+    """Extract the optical flow of a manifest's videos.
+
+    Args:
+        data: The manifest.
+        out: Folder for the flow, a file a video; what is there already is kept.
+        method: tvl1 is the papers'; dis is a hundred times quicker.
+        warp: Take the camera's movement out.
+        bound: Movement that is kept, in pixels; what is farther counts as this far.
+        short_side: Of the pictures that flow is computed on, in pixels.
+        workers: Videos at a time; one a core by default.
+    """
+    from kinesics.apps.flow import FlowSettings, extract_flow
+    from kinesics.cli.show import say, task_progress
+
+    with task_progress("flow") as progress:
+        report = extract_flow(
+            data, out, FlowSettings(method, bound, short_side, warp), workers=workers, progress=progress
+        )
+    say(*report.lines())
+    return 1 if report.failed else 0
+
+
 def puppets(
     out: Path,
     clips_per_class: int = 40,

@@ -1,0 +1,1 @@
+"""Optical flow: from two pictures to how far each pixel moved."""

@@ -1,0 +1,77 @@
+"""Flow files: what goes in comes out, and what is none is refused."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kinesics.errors import UserError, VideoError
+from kinesics.video.flow_file import FlowInfo, pixels, quantised, read_flow, read_info, write_flow
+
+INFO = FlowInfo(id="a/b.mp4", method="dis", bound=20.0, height=9, width=13, num_frames=5, version="0")
+
+
+def flows(num: int = 5) -> np.ndarray:
+    return np.random.default_rng(0).normal(0, 8, (num, 9, 13, 2)).astype(np.float32)
+
+
+def written(path: Path) -> np.ndarray:
+    values = np.stack([quantised(flow, 20.0) for flow in flows()])
+    write_flow(path, iter(values), INFO, fps=12.5)
+    return values
+
+
+def test_nothing_is_lost_beyond_the_steps(tmp_path: Path) -> None:
+    values = written(tmp_path / "x.flow.mkv")
+    assert np.array_equal(read_flow(tmp_path / "x.flow.mkv"), np.moveaxis(values, 3, 1))
+    assert read_info(tmp_path / "x.flow.mkv") == INFO
+    inside = np.abs(flows()) < 20
+    assert np.abs(pixels(values, 20.0) - flows())[inside].max() <= 20 / 127 / 2 + 1e-5
+
+
+def test_frames_by_number_in_any_order(tmp_path: Path) -> None:
+    values = np.moveaxis(written(tmp_path / "x.flow.mkv"), 3, 1)
+    assert np.array_equal(read_flow(tmp_path / "x.flow.mkv", [4, 0, 4]), values[[4, 0, 4]])
+    with pytest.raises(IndexError, match="no flow 5, there are 5"):
+        read_flow(tmp_path / "x.flow.mkv", [5])
+
+
+def test_no_movement_is_128_and_the_bound_is_the_end() -> None:
+    flow = np.array([[[0.0, 20.0], [-20.0, 35.0], [np.nan, -np.inf]]])
+    assert quantised(flow, 20.0).tolist() == [[[128, 255], [1, 255], [128, 1]]]
+    assert pixels(np.array([128, 255, 1], dtype=np.uint8), 20.0).tolist() == pytest.approx([0, 20, -20])
+
+
+def test_another_size_or_number_leaves_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "x.flow.mkv"
+    values = [quantised(flow, 20.0) for flow in flows()]
+    for wrong, message in (([v[:, 1:] for v in values], "flow 0 is"), (values[:3], "wanted 5 flows, found 3")):
+        with pytest.raises(UserError, match=message):
+            write_flow(path, iter(wrong), INFO)
+    with pytest.raises(UserError, match=r"ends in \.flow\.mkv"):
+        write_flow(tmp_path / "x.mp4", iter(values), INFO)
+    with pytest.raises(UserError, match="bound above 0"):
+        replace(INFO, bound=0.0)
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_no_flow_is_named(tmp_path: Path) -> None:
+    from kinesics.video.write import write_video
+
+    (tmp_path / "text.flow.mkv").write_text("flow")
+    write_video(tmp_path / "film.mp4", [np.zeros((16, 16, 3), np.uint8)])
+    (tmp_path / "film.mp4").rename(tmp_path / "film.flow.mkv")
+    for name in ("text", "film", "missing"):
+        with pytest.raises(VideoError, match=rf"{name}\.flow\.mkv: not a flow file"):
+            read_info(tmp_path / f"{name}.flow.mkv")
+
+
+def test_a_file_that_is_cut_off_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "x.flow.mkv"
+    written(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(VideoError, match=r"x\.flow\.mkv: "):
+        read_flow(path)
