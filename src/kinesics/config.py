@@ -36,6 +36,8 @@ class ModelConfig:
 class InputConfig:
     """What the network sees of a video in training."""
 
+    modality: Literal["rgb", "flow"] = "rgb"
+    """Frames, or the optical flow from each frame to the next (2 channels)."""
     num_segments: int = 8
     """Segments of a clip, each a time step; T of them."""
     steps_per_segment: int = 1

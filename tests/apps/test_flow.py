@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinesics.apps.flow import FlowSettings, extract_flow, extract_one, flow_path
+from kinesics.apps.flow import extract_flow, extract_one
+from kinesics.data.flow_folder import FlowFolder, FlowSettings
 from kinesics.data.manifest import Manifest, Row, read_manifest, write_manifest
 from kinesics.errors import UserError
 from kinesics.types import VideoItem
@@ -40,11 +41,11 @@ def test_one_bad_video_stops_nothing_and_a_second_call_does_what_is_left(broken_
     assert told[0] == (0, 5)
     assert told[-1] == (5, 5)
     items = read_manifest(broken_set).items()
-    numbers = [read_info(flow_path(tmp_path / "flow", item.id)).num_frames for item in items[:4]]
+    numbers = [read_info(FlowFolder(tmp_path / "flow", QUICK).file(item.id)).num_frames for item in items[:4]]
     assert numbers == [12, 12, 12, 6]
-    kept = flow_path(tmp_path / "flow", items[0].id)
+    kept = FlowFolder(tmp_path / "flow", QUICK).file(items[0].id)
     before = kept.stat().st_mtime_ns
-    flow_path(tmp_path / "flow", items[1].id).unlink()
+    FlowFolder(tmp_path / "flow", QUICK).file(items[1].id).unlink()
     again = extract_flow(broken_set, tmp_path / "flow", QUICK, workers=1)
     assert (again.kept, len(again.done), len(again.failed)) == (3, 2, 1)
     assert kept.stat().st_mtime_ns == before
@@ -55,7 +56,7 @@ def test_flow_of_other_settings_is_not_mixed_in(tmp_path: Path, tiny_set: Path) 
     (tmp_path / "flow.json").write_text(json.dumps({"method": "tvl1", "bound": 20.0, "short_side": 32, "warp": False}))
     with pytest.raises(UserError, match="holds flow of method tvl1; name another folder"):
         extract_flow(tiny_set, tmp_path, QUICK)
-    (tmp_path / "flow.json").write_text("{}")
+    (tmp_path / "flow.json").write_text("[]")
     with pytest.raises(UserError, match="not the settings"):
         extract_flow(tiny_set, tmp_path, QUICK)
 
@@ -63,7 +64,7 @@ def test_flow_of_other_settings_is_not_mixed_in(tmp_path: Path, tiny_set: Path) 
 @pytest.mark.parametrize("label", ["left", "right"])
 def test_a_square_that_moves_has_flow_its_way(tiny_set: Path, tmp_path: Path, label: str) -> None:
     item = next(item for item in read_manifest(tiny_set).items() if label in item.id)
-    path = flow_path(tmp_path, item.id)
+    path = FlowFolder(tmp_path, QUICK).file(item.id)
     outcome = extract_one(item, path, FlowSettings("farneback", short_side=64))
     flow = pixels(read_flow(path), 20.0)
     assert flow.shape == (12, 2, 64, 64)

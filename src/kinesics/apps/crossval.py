@@ -53,6 +53,7 @@ def cross_validate(
     data: Path | str,
     out: Path | str,
     *,
+    flow: Path | str | None = None,
     views: str = "one",
     device: str = "auto",
     num_workers: int | None = None,
@@ -66,7 +67,7 @@ def cross_validate(
     Raises:
         UserError: the manifest has no folds, or a class is missing from the other folds.
     """
-    manifest, out, watch = read_manifest(Path(data)), Path(out), watch or Watch()
+    manifest, out, watch = read_manifest(Path(data), flow), Path(out), watch or Watch()
     folds = sorted({row.fold for row in manifest.rows if row.fold is not None and row.usable})
     if len(folds) < 2:
         raise UserError(

@@ -8,10 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kinesics.config import InputConfig
+from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.engine.artefact import Contract, find_model, load_model
 from kinesics.engine.record import versions
-from kinesics.engine.run import make_fabric
+from kinesics.engine.run import check_modality, make_fabric
 from kinesics.engine.score import score
 from kinesics.engine.watch import Watch
 from kinesics.errors import UserError, unknown
@@ -26,6 +27,7 @@ def test(
     run: Path | str,
     data: Path | str | None = None,
     *,
+    flow: Path | str | None = None,
     split: str = "test",
     views: str = "one",
     out: Path | str | None = None,
@@ -35,6 +37,7 @@ def test(
 ) -> tuple[Metrics, Path]:
     """Score `split` of a manifest (by default the one that the run was trained on) and write what came out.
 
+    flow: the folder of `kinesics flow`, for a model that takes flow.
     Gives the metrics and the folder, `run`/`split`-`views`, with scores.npz, metrics.json, confusion.csv,
     confusion.png and per_class.csv.
 
@@ -45,7 +48,8 @@ def test(
     run, watch = Path(run), watch or Watch()
     folder = find_model(run)
     model, contract = load_model(run)
-    manifest = read_manifest(Path(data) if data else manifest_of(run))
+    manifest = read_manifest(Path(data) if data else manifest_of(run), flow)
+    check_flow(manifest, contract)
     if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
         watch.say(f"{manifest.path} has changed since the training; testing on what it says now")
     items = known_items(manifest, contract, split)
@@ -124,6 +128,15 @@ def known_items(manifest: Manifest, contract: Contract, split: str) -> Sequence[
                 raise UserError(f"{manifest.path}: {item.id}: {unknown('label', name, contract.classes)}")
         mapped.append(dataclasses.replace(item, labels=tuple(index[name] for name in names)))
     return mapped
+
+
+def check_flow(manifest: Manifest, contract: Contract) -> None:
+    """Raise UserError where the model takes flow and gets none or another kind, or gets flow and takes none."""
+    check_modality(contract.modality, manifest)
+    if manifest.flow and "flow" in contract.record:
+        learned = FlowSettings(**contract.record["flow"])
+        if other := learned.differences(manifest.flow.settings):
+            raise UserError(f"{manifest.flow.path}: holds flow of {other}; the model learned from {learned}")
 
 
 def plan_named(views: str, contract: Contract) -> ViewPlan:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import signal
@@ -18,39 +17,21 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from kinesics.data.flow_folder import FlowFolder, FlowSettings
 from kinesics.data.manifest import read_manifest
 from kinesics.data.verify import num_cores
-from kinesics.errors import KinesicsError, UserError, VideoError, unknown
+from kinesics.errors import KinesicsError, UserError, VideoError
 from kinesics.files import write_text
-from kinesics.flow.methods import METHODS, Estimator, estimator
+from kinesics.flow.methods import Estimator, estimator
 from kinesics.flow.warp import warped_flow
 from kinesics.types import VideoItem, VideoReader
 from kinesics.version import __version__
 from kinesics.video.decode import open_video
-from kinesics.video.flow_file import SUFFIX, FlowInfo, quantised, read_info, write_flow
+from kinesics.video.flow_file import STILL, FlowInfo, quantised, write_flow
 
-INDEX = "flow.json"
 REPORT = "flow.report.json"
 CHUNK = 32
 """Frames decoded at a time."""
-
-
-@dataclass(frozen=True)
-class FlowSettings:
-    """What stands beside a folder of flow. short_side: of the pictures that flow is computed on, in pixels."""
-
-    method: str = "tvl1"
-    bound: float = 20.0
-    short_side: int = 256
-    warp: bool = False
-
-    def __post_init__(self) -> None:
-        if self.method not in METHODS:
-            raise unknown("flow method", self.method, METHODS)
-        if not 0 < self.bound <= 1000:
-            raise UserError(f"flow needs a bound above 0 and up to 1000 pixels, found {self.bound:g}")
-        if self.short_side < 16:
-            raise UserError(f"flow needs pictures of 16 pixels or more, found short_side {self.short_side}")
 
 
 @dataclass(frozen=True)
@@ -109,12 +90,12 @@ def extract_flow(
     items = read_manifest(Path(data)).items()
     if not items:
         raise UserError(f"{data}: no usable videos")
-    check_index(out, settings)
-    todo = [item for item in items if not is_done(item, out, settings)]
+    folder = FlowFolder.make(out, settings)
+    todo = [item for item in items if folder.problem(item.id)]
     if progress:
         progress(len(items) - len(todo), len(items), "")
     outcomes: dict[str, FlowOutcome] = {}
-    crew = Crew(out, settings)
+    crew = Crew(folder)
     pool = ThreadPoolExecutor(max(1, min(workers or num_cores(), len(todo))))
     try:
         for future in as_completed([pool.submit(crew.extract, item) for item in todo]):
@@ -132,49 +113,11 @@ def extract_flow(
     return report
 
 
-def flow_path(folder: Path, id: str) -> Path:
-    """Where a video's flow lies: its name and a digest of its id, which may hold folders and times."""
-    return folder / f"{Path(id).stem}-{hashlib.sha256(id.encode()).hexdigest()[:12]}{SUFFIX}"
-
-
-def check_index(out: Path, settings: FlowSettings) -> None:
-    """Write the settings beside the flow, or compare them. Raises UserError where they differ."""
-    path = out / INDEX
-    wanted = asdict(settings)
-    if not path.is_file():
-        write_text(path, json.dumps({**wanted, "version": __version__}, indent=2) + "\n")
-        return
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        other = [f"{name} {found[name]}" for name, value in wanted.items() if found[name] != value]
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: not the settings of a folder of flow; name another folder with --out") from None
-    if other:
-        raise UserError(f"{out}: holds flow of {', '.join(other)}; name another folder with --out")
-
-
-def is_done(item: VideoItem, out: Path, settings: FlowSettings) -> bool:
-    """Whether the video's flow is there already, made alike."""
-    path = flow_path(out, item.id)
-    if not path.is_file():
-        return False
-    try:
-        info = read_info(path)
-    except VideoError:
-        return False
-    return (info.id, info.method, info.bound, info.warped) == (
-        item.id,
-        settings.method,
-        settings.bound,
-        settings.warp,
-    )
-
-
 class Crew:
     """Processes that extract one video each, so that a file that ends its process ends nothing else."""
 
-    def __init__(self, out: Path, settings: FlowSettings) -> None:
-        self.out, self.settings = out, settings
+    def __init__(self, folder: FlowFolder) -> None:
+        self.folder = folder
         quick = "forkserver" in multiprocessing.get_all_start_methods()
         self.context: Any = multiprocessing.get_context("forkserver" if quick else "spawn")
         if quick:
@@ -186,7 +129,7 @@ class Crew:
     def extract(self, item: VideoItem) -> FlowOutcome:
         """Run in a thread: start a process for the video and wait for its answer."""
         ours, theirs = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=work, args=(theirs, item, self.out, self.settings), daemon=True)
+        process = self.context.Process(target=work, args=(theirs, item, self.folder), daemon=True)
         with self.lock:
             if self.stopped:
                 return FlowOutcome(item.id, error="stopped")
@@ -218,13 +161,13 @@ class Crew:
                 process.kill()
 
 
-def work(answer: Any, item: VideoItem, out: Path, settings: FlowSettings) -> None:
+def work(answer: Any, item: VideoItem, folder: FlowFolder) -> None:
     """What a process does: the flow of one video, and an outcome or an error for who waits."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends this
     cv2.setNumThreads(1)
     torch.set_num_threads(1)
     try:
-        answer.send(extract_one(item, flow_path(out, item.id), settings))
+        answer.send(extract_one(item, folder.file(item.id), folder.settings))
     except (KinesicsError, IndexError) as error:
         answer.send(error)
 
@@ -261,7 +204,7 @@ def flow_of(
     reader: VideoReader, estimate: Estimator, settings: FlowSettings, held: list[bool]
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """A quantised flow for each frame, to the next; `held` gets whether the camera's movement was found."""
-    flow = np.full((reader.height, reader.width, 2), 128, dtype=np.uint8)
+    flow = np.full((reader.height, reader.width, 2), STILL, dtype=np.uint8)
     before = None
     for picture in gray_frames(reader):
         if before is not None:

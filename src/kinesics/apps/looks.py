@@ -67,7 +67,12 @@ def look_at_frames(frames: npt.NDArray[np.uint8] | Tensor, plan: ViewPlan, fps: 
 def crop_views(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
     """(num_clips · T, C, H, W) → (V, T, C, size, size)."""
     clips = torch.unflatten(clip_TCHW, 0, (plan.num_clips, -1))
-    return torch.cat([test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops) for clip in clips])
+    return torch.cat(
+        [
+            test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops, modality=plan.modality)
+            for clip in clips
+        ]
+    )
 
 
 def looks(

@@ -26,7 +26,7 @@ from kinesics.models.recognizer import Recognizer
 from kinesics.types import Prediction, VideoItem
 from kinesics.video.views import ViewPlan, view_plan
 
-SHARED = ("sampling", "num_segments", "steps_per_segment", "frames_per_segment", "stride", "resize", "size")
+SHARED = ("modality", "sampling", "num_segments", "steps_per_segment", "frames_per_segment", "stride", "resize", "size")
 """What the named view plans take over from a model's own."""
 
 

@@ -132,8 +132,9 @@ def flow(
         short_side: Of the pictures that flow is computed on, in pixels.
         workers: Videos at a time; one a core by default.
     """
-    from kinesics.apps.flow import FlowSettings, extract_flow
+    from kinesics.apps.flow import extract_flow
     from kinesics.cli.show import say, task_progress
+    from kinesics.data.flow_folder import FlowSettings
 
     with task_progress("flow") as progress:
         report = extract_flow(

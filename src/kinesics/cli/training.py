@@ -24,6 +24,8 @@ class TrainFlags:
     out: Path
     """Folder of the run."""
     recipe: OmitArgPrefixes[Recipe]
+    flow: Path | None = None
+    """Folder of `kinesics flow`, for recipes that take flow."""
     preset: Literal["few"] | None = None
     """Changes to the recipe: few, for 5 to 50 clips a class."""
     model_args: tuple[str, ...] = ()
@@ -47,6 +49,8 @@ class CrossFlags:
     out: Path
     """Folder of the folds' runs and of the pooled results."""
     recipe: OmitArgPrefixes[Recipe]
+    flow: Path | None = None
+    """Folder of `kinesics flow`, for recipes that take flow."""
     preset: Literal["few"] | None = None
     """Changes to the recipe: few, for 5 to 50 clips a class."""
     model_args: tuple[str, ...] = ()
@@ -70,6 +74,7 @@ def train(words: list[str]) -> int:
             with_arguments(flags.recipe, flags.model_args),
             flags.data,
             flags.out,
+            flow=flags.flow,
             resume=flags.resume,
             watch=watch,
             device=flags.device,
@@ -91,6 +96,7 @@ def cross_validate(words: list[str]) -> int:
             with_arguments(flags.recipe, flags.model_args),
             flags.data,
             flags.out,
+            flow=flags.flow,
             views=flags.views,
             device=flags.device,
             num_workers=flags.workers,

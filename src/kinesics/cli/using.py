@@ -15,6 +15,7 @@ from kinesics.errors import UserError
 def test(
     run: Positional[Path],
     data: Path | None = None,
+    flow: Path | None = None,
     split: Split = "test",
     views: str = "one",
     out: Path | None = None,
@@ -27,6 +28,7 @@ def test(
     Args:
         run: The run, or a folder with a model.
         data: The manifest; by default the one that the run was trained on.
+        flow: Folder of `kinesics flow`, for a model that takes flow.
         split: Which videos.
         views: one, two-clip, ten-by-three or 25x10.
         out: Where to write; RUN/SPLIT-VIEWS by default.
@@ -39,7 +41,7 @@ def test(
 
     with RichWatch(quiet=json) as watch:
         metrics, folder = run_test(
-            run, data, split=split, views=views, out=out, device=device, num_workers=workers, watch=watch
+            run, data, flow=flow, split=split, views=views, out=out, device=device, num_workers=workers, watch=watch
         )
     if json:
         show_json({**metrics.to_dict(), "folder": str(folder)})

@@ -96,13 +96,16 @@ class TestClips(Dataset[Sample | VideoError]):
         except VideoError as error:
             return error
         clips = torch.unflatten(frames_TCHW, 0, (plan.num_clips, -1))
-        crops = [test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops) for clip in clips]
+        crops = [
+            test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops, modality=plan.modality)
+            for clip in clips
+        ]
         target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
         return Sample(item.id, torch.cat(crops), target, torch.unflatten(frames, 0, (plan.num_clips, -1)))
 
 
 def read_clip(item: VideoItem, short_side: int, indices: Callable[[int], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
-    """The frames of `indices(num_frames)` (T, F): clip (T, 3·F, H, W) uint8, indices (T, F), seconds (T, F).
+    """The frames of `indices(num_frames)` (T, F): clip (T, C·F, H, W) uint8, indices (T, F), seconds (T, F).
 
     Raises:
         VideoError: the file cannot be decoded.

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
+from kinesics.data.flow_folder import FlowFolder
 from kinesics.errors import UserError, unknown
 from kinesics.files import read_text, write_text
 from kinesics.types import STATUSES, VideoItem
@@ -87,11 +88,15 @@ class Row:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The rows of a CSV file with the classes they name, in natural order (2 before 10)."""
+    """The rows of a CSV file with the classes they name, in natural order (2 before 10).
+
+    flow: the folder that holds the videos' flow, where that is wanted in the place of their frames.
+    """
 
     path: Path
     rows: tuple[Row, ...]
     classes: tuple[str, ...] = ()
+    flow: FlowFolder | None = None
 
     def __post_init__(self) -> None:
         if not self.classes:
@@ -111,13 +116,13 @@ class Manifest:
         """The usable clips (status empty, ok or partial) of a split, of some folds, or all, with absolute paths.
 
         Raises:
-            UserError: `split` is not train, val or test.
+            UserError: `split` is not train, val or test, or the flow of a clip is missing or of another kind.
         """
         if split is not None and split not in SPLITS:
             raise unknown("split", split, SPLITS)
         index = {name: i for i, name in enumerate(self.classes)}
         folder = self.path.parent.absolute()
-        return [
+        items = [
             VideoItem(
                 id=row.id,
                 path=folder / row.path,
@@ -130,10 +135,11 @@ class Manifest:
             for row in self.rows
             if row.usable and split in (None, row.split) and (folds is None or row.fold in folds)
         ]
+        return items if self.flow is None else self.flow.items(items)
 
 
-def read_manifest(path: Path) -> Manifest:
-    """The manifest in a CSV file.
+def read_manifest(path: Path, flow: Path | str | None = None) -> Manifest:
+    """The manifest in a CSV file. flow: a folder of `kinesics flow`, to look at in the place of the frames.
 
     Raises:
         UserError: it is missing, not such a CSV file, or names a clip twice; file and line are named.
@@ -144,7 +150,7 @@ def read_manifest(path: Path) -> Manifest:
     for row in rows:
         if (first := seen.setdefault(row.id, row.line)) != row.line:
             raise UserError(f"{path}:{row.line}: '{row.id}' stands in line {first} already (two labels are 'a|b')")
-    return Manifest(path, rows)
+    return Manifest(path, rows, flow=FlowFolder.open(Path(flow)) if flow else None)
 
 
 def write_manifest(manifest: Manifest, path: Path) -> None:

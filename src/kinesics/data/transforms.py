@@ -1,8 +1,8 @@
 """Augmentation and test crops of clips: uint8 (T, C, H, W) in and out, one draw for all frames of a clip.
 
 Chance comes from the generator that is given and from nothing else. Clips of stacked frames have C = 3·F channels and
-are treated alike. Optical flow (C = 2·F) may be cropped; mirrored flow would also need its x components negated, which
-is not done here, and its colours cannot be jittered.
+are treated alike. Optical flow (C = 2·F) is told by its name: mirrored, its x components change their sign too, and it
+has no colours to jitter.
 
 Crops are boxes (top, left, height, width) of the frame, and are resized straight to what the network sees: bilinear
 with antialiasing, on uint8, which torch does without a float copy.
@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 
 from kinesics.config import InputConfig
 from kinesics.errors import UserError
+from kinesics.video.views import Modality
 
 Box = tuple[int, int, int, int]
 
@@ -54,6 +55,8 @@ class TrainTransform:
 
     def __post_init__(self) -> None:
         _check(self.input.size, self.input.resize)
+        if self.input.modality == "flow" and self.input.color_jitter > 0:
+            raise UserError("flow has no colours: set color_jitter to 0")
         mirrored_twice = [self.flip_map[i] if 0 <= i < len(self.flip_map) else -1 for i in self.flip_map]
         if mirrored_twice != list(range(len(self.flip_map))):
             raise ValueError("a flip map must lead each class back to itself when applied twice")
@@ -68,7 +71,7 @@ class TrainTransform:
         else:
             clip = test_crops(clip_TCHW, resize=settings.resize, size=settings.size, crops=1)[0]
         if settings.flip:
-            clip, target = random_flip(clip, target, self.flip_map, generator)
+            clip, target = random_flip(clip, target, self.flip_map, generator, settings.modality)
         if settings.color_jitter > 0:
             clip = color_jitter(clip, settings.color_jitter, generator)
         if settings.erasing > 0:
@@ -85,7 +88,7 @@ def train_transform(input: InputConfig, flip_map: Sequence[int]) -> TrainTransfo
     return TrainTransform(input, tuple(flip_map))
 
 
-def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int) -> Tensor:
+def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int, modality: Modality = "rgb") -> Tensor:
     """(T, C, H, W) → (crops, T, C, size, size): the square crops of a test, of frames whose short side is `resize`.
 
     1: the centre. 3: the two ends and the centre of the longer side. 10: the four corners, the centre, and the mirrors
@@ -109,7 +112,7 @@ def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int) -> Tens
     else:
         raise ValueError(f"a test has 1, 3 or 10 crops, not {crops}")
     views = torch.stack([clip[..., top : top + size, left : left + size] for top, left in corners])
-    return torch.cat([views, views.flip(-1)]) if crops == 10 else views
+    return torch.cat([views, mirrored(views, modality)]) if crops == 10 else views
 
 
 test_crops.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever pytest makes of the name
@@ -161,8 +164,20 @@ def resized(clip_TCHW: Tensor, box: Box, size: int) -> Tensor:
     return _interpolated(crop, size, size)
 
 
+def mirrored(clips: Tensor, modality: Modality) -> Tensor:
+    """(…, C, H, W) uint8 as in a mirror; of flow, whose every other channel is movement to the right, with its sign."""
+    turned = clips.flip(-1)
+    if modality == "flow":
+        turned[..., 0::2, :, :] = (256 - turned[..., 0::2, :, :].to(torch.int16)).clamp_max(255).to(torch.uint8)
+    return turned
+
+
 def random_flip(
-    clip_TCHW: Tensor, target: Tensor, flip_map: Sequence[int], generator: Generator
+    clip_TCHW: Tensor,
+    target: Tensor,
+    flip_map: Sequence[int],
+    generator: Generator,
+    modality: Modality = "rgb",
 ) -> tuple[Tensor, Tensor]:
     """Mirror half of the clips; the target's classes go where `flip_map` sends them.
 
@@ -173,7 +188,7 @@ def random_flip(
         raise ValueError(f"a flip map of {len(flip_map)} classes does not fit a target of {target.shape[-1]}")
     if float(torch.rand((), generator=generator)) >= 0.5:
         return clip_TCHW, target
-    return clip_TCHW.flip(-1), target[..., torch.tensor(flip_map, dtype=torch.int64)]
+    return mirrored(clip_TCHW, modality), target[..., torch.tensor(flip_map, dtype=torch.int64)]
 
 
 def color_jitter(clip_TCHW: Tensor, strength: float, generator: Generator) -> Tensor:

@@ -37,6 +37,7 @@ def train(
     data: Path | str,
     out: Path | str,
     *,
+    flow: Path | str | None = None,
     resume: bool = False,
     watch: Watch | None = None,
     device: str = "auto",
@@ -45,13 +46,14 @@ def train(
 ) -> Path:
     """Train on split `train` of the manifest `data`, choose the best epoch by `val`; gives the run folder, `out`.
 
+    flow: the folder of `kinesics flow`, for a recipe that takes flow.
     Under `torchrun` all of its processes train together.
 
     Raises:
         UserError: the manifest, the recipe or the run folder do not serve; the line says why.
         VideoError, KinesicsError: a video or the loss failed on the way; the last checkpoint is kept.
     """
-    manifest = read_manifest(Path(data))
+    manifest = read_manifest(Path(data), flow)
     task = Task(
         manifest.classes,
         labelled(manifest.items("train"), manifest, "train"),
@@ -85,6 +87,7 @@ def train_task(
 ) -> Path:
     """`train` on videos that are already chosen, such as all folds but one."""
     watch = watch or Watch()
+    check_modality(recipe.input.modality, manifest)
     check_run_folder(out, recipe, manifest, resume=resume)
     fabric = make_fabric(recipe.optim.precision, device)
     if fabric.device.type == "cpu":
@@ -100,7 +103,7 @@ def train_task(
         mean=tuple(model.mean),
         std=tuple(model.std),
         plan=view_plan("one", recipe.input).to_dict(),
-        record={"recipe": recipe.name, "seed": recipe.seed, "manifest_sha256": manifest.sha256},
+        record={"recipe": recipe.name, "seed": recipe.seed, "manifest_sha256": manifest.sha256} | flow_record(manifest),
     )
     scale = fabric.world_size * recipe.optim.accumulate
     if scale > 1:
@@ -139,6 +142,7 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
     model = create_model(
         settings.name,
         len(task.classes),
+        modality=recipe.input.modality,
         dropout=settings.dropout,
         **{"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments},
     )
@@ -146,6 +150,23 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
         for line in load_weights(model, settings.weights).lines():
             watch.say(line)
     return model
+
+
+def check_modality(modality: str, manifest: Manifest) -> None:
+    """Raise UserError where flow is wanted and not given, or given and not wanted."""
+    if modality == "flow" and manifest.flow is None:
+        raise UserError(
+            "this takes optical flow: name its folder with --flow; `kinesics flow set.csv --out …` makes one"
+        )
+    if modality != "flow" and manifest.flow is not None:
+        raise UserError(
+            f"{manifest.flow.path}: flow is given, and this takes frames; leave --flow out or take a flow recipe"
+        )
+
+
+def flow_record(manifest: Manifest) -> dict[str, Any]:
+    """How the flow was made, for the record of who learned from it; nothing without flow."""
+    return {"flow": dataclasses.asdict(manifest.flow.settings)} if manifest.flow else {}
 
 
 def make_fabric(precision: str, device: str = "auto") -> Fabric:

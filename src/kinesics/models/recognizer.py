@@ -81,8 +81,8 @@ class Recognizer(nn.Module):
 
 
 def norm_of(norm: InputNorm, modality: str) -> InputNorm:
-    """The trunk's norm for RGB; for flow, of two channels around 128, TSN's: mean 0.5 and the mean of its std."""
+    """The trunk's norm for RGB; for flow, of two channels, TSN's: mean 128, no movement, and the mean of its std."""
     if modality == "rgb":
         return norm
     std = sum(norm.std) / len(norm.std)
-    return replace(norm, mean=(0.5, 0.5), std=(std, std), order="rgb")
+    return replace(norm, mean=(128 / 255, 128 / 255), std=(std, std), order="rgb")

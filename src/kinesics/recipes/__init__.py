@@ -7,12 +7,20 @@ from collections.abc import Callable
 from kinesics.config import Recipe
 from kinesics.errors import unknown
 from kinesics.recipes.few import few
-from kinesics.recipes.mlfe import mlfe
-from kinesics.recipes.stp import stp_rgb
+from kinesics.recipes.mlfe import mlfe, mlfe_flow
+from kinesics.recipes.stp import stp_flow, stp_rgb, stp_warped
 from kinesics.recipes.tsm import tsm
 from kinesics.recipes.tsn import tsn
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"tsn": tsn, "tsm": tsm, "mlfe": mlfe, "stp_rgb": stp_rgb}
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "tsn": tsn,
+    "tsm": tsm,
+    "mlfe": mlfe,
+    "mlfe_flow": mlfe_flow,
+    "stp_rgb": stp_rgb,
+    "stp_flow": stp_flow,
+    "stp_warped": stp_warped,
+}
 PRESETS: dict[str, Callable[[Recipe], Recipe]] = {"few": few}
 
 

@@ -17,6 +17,7 @@ def few(recipe: Recipe) -> Recipe:
     The lower half of the trunk stays as it is, the rest learns slowly, BatchNorm is frozen, classes come equally often,
     and what the clips are varied by (crop, mirror, colour) keeps the order of the frames.
     """
+    jitter = 0.3 if recipe.input.modality == "rgb" else 0.0
     return replace(
         recipe,
         name=f"{recipe.name}-few",
@@ -25,7 +26,7 @@ def few(recipe: Recipe) -> Recipe:
             backbone="efficientnet_lite0",
             arguments={**recipe.model.arguments, **ORDERED.get(recipe.model.system, {})},
         ),
-        input=replace(recipe.input, resize=216, size=192, crop="resized", color_jitter=0.3),
+        input=replace(recipe.input, resize=216, size=192, crop="resized", color_jitter=jitter),
         optim=replace(
             recipe.optim,
             optimizer="adamw",

@@ -22,3 +22,12 @@ def mlfe() -> Recipe:
         model=replace(base.model, system="mlfe"),
         optim=replace(base.optim, learning_rate=0.001, weight_decay=1e-4, epochs=50, batch_size=16),
     )
+
+
+def mlfe_flow() -> Recipe:
+    """MLFE on optical flow: 8 stacks of five flows, otherwise as on RGB.
+
+    The paper fuses it with RGB at 1 : 1.5 as TSN does, and reports 82.4 % on PEV and 79.1 % on MA10 (table 3).
+    """
+    base = mlfe()
+    return replace(base, name="mlfe_flow", input=replace(base.input, modality="flow", frames_per_segment=5))

@@ -18,6 +18,7 @@ from kinesics.errors import UserError, VideoError, unknown
 from kinesics.types import VideoReader
 from kinesics.video import torchcodec
 from kinesics.video.convert import Converter, Picture, fit, upright_size
+from kinesics.video.flow_file import SUFFIX, FlowReader
 from kinesics.video.frames import FrameFolder, is_frames
 from kinesics.video.packets import PacketFile
 from kinesics.video.part import part_of
@@ -38,6 +39,8 @@ def open_video(
 ) -> VideoReader:
     """A reader of the frames of `path`: a video file, a folder of frames, or a pattern `clip/img_{:05d}.jpg`.
 
+    Of a flow file (`flow_file`) the frames are flow, (T, 2, H, W); only `short_side` means something then.
+
     short_side: decode straight to this short side in pixels, also where the video is smaller; the aspect is kept.
     start_seconds, end_seconds: a part of the video, counted from its first frame; the end is exclusive.
     fps: frames a second of frame files (25 if unknown); video files know their own.
@@ -51,6 +54,8 @@ def open_video(
         VideoError: it cannot be decoded; `status` says how (`error`, `no_video`, `no_frames`).
         UserError: an unknown decoder, one that is not installed, or a size or rate that cannot be.
     """
+    if path.name.endswith(SUFFIX):
+        return FlowReader(path, short_side)
     if decoder not in DECODERS:
         raise unknown("decoder", decoder, DECODERS)
     if short_side is not None and short_side < 1:

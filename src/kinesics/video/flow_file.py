@@ -18,10 +18,13 @@ from typing import Any
 import av
 import numpy as np
 import numpy.typing as npt
+import torch
 from av.error import FFmpegError
+from torch import Tensor
 
 from kinesics.errors import UserError, VideoError
 from kinesics.files import atomic_path
+from kinesics.video.convert import fit, resized
 
 SUFFIX = ".flow.mkv"
 TAG = "KINESICS_FLOW"
@@ -107,6 +110,37 @@ def read_flow(path: Path, indices: Sequence[int] | None = None) -> npt.NDArray[n
                 raise IndexError(f"{path}: no flow {index}, there are {info.num_frames}, counted from 0")
         flows = dict(decoded(container, info, set(wanted), path))
     return np.stack([flows[index] for index in wanted])
+
+
+class FlowReader:
+    """A VideoReader of flow: frame i is the movement from frame i of the video to the next. Nothing stays open."""
+
+    def __init__(self, path: Path, short_side: int | None = None) -> None:
+        self.path = path
+        with opened(path) as container:
+            self.info = info_of(container, path)
+            self.fps = float(container.streams.video[0].average_rate or 25)
+        self.num_frames = self.info.num_frames
+        self.duration_seconds = self.num_frames / self.fps
+        self.height, self.width = fit(self.info.height, self.info.width, short_side)
+
+    def frames_at(self, indices: Tensor) -> Tensor:
+        """(T,) int64, in any order → (T, 2, H, W) uint8: to the right and down, 128 for no movement.
+
+        The values are the file's at any size: in its pixels, not in those of the size asked for.
+        """
+        unique, places = torch.unique(indices, return_inverse=True)
+        flows = np.moveaxis(read_flow(self.path, unique.tolist()), 1, 3)
+        if flows.shape[1:3] != (self.height, self.width):
+            flows = np.stack([resized(np.ascontiguousarray(flow), (self.height, self.width)) for flow in flows])
+        return torch.from_numpy(flows).permute(0, 3, 1, 2)[places]
+
+    def seconds_at(self, indices: Tensor) -> Tensor:
+        """(T,) int64 → (T,) float64."""
+        return indices.double() / self.fps
+
+    def close(self) -> None:
+        """Nothing is open."""
 
 
 def decoded(

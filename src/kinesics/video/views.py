@@ -13,6 +13,7 @@ from kinesics.config import InputConfig
 from kinesics.errors import UserError, unknown
 from kinesics.video.sampling import Sampling, clip_indices
 
+Modality = Literal["rgb", "flow"]
 VIEWS = ("one", "two-clip", "ten-by-three", "25x10")
 """The names of the protocols that `view_plan` knows."""
 
@@ -24,6 +25,8 @@ class ViewPlan:
     A view has T = num_segments · steps_per_segment time steps.
     """
 
+    modality: Modality = "rgb"
+    """Frames, or their optical flow."""
     sampling: Sampling = "segments"
     """One place in each equal share of the video, or neighbours `stride` frames apart."""
     num_clips: int = 1
@@ -102,6 +105,7 @@ def view_plan(name: str, input: InputConfig) -> ViewPlan:
         UserError: no such protocol, or crops larger than the frames.
     """
     plan = ViewPlan(
+        modality=input.modality,
         sampling=input.sampling,
         num_segments=input.num_segments,
         steps_per_segment=input.steps_per_segment,
