@@ -68,3 +68,11 @@ def test_an_unknown_field_gets_the_nearest() -> None:
 def test_a_plan_checks_itself(values: dict[str, Any], wanted: str) -> None:
     with pytest.raises(UserError, match=wanted):
         ViewPlan.from_dict(values)
+
+
+def test_a_protocol_by_name_keeps_what_the_model_learned_with() -> None:
+    own = ViewPlan(modality="flow", num_segments=3, steps_per_segment=4, stride=5, frames_per_segment=5, size=160)
+    assert own.named("one") is own
+    found = own.named("25x10")
+    assert (found.num_segments, found.crops, found.size) == (25, 10, 160)
+    assert (found.modality, found.steps_per_segment, found.stride, found.frames_per_segment) == ("flow", 4, 5, 5)

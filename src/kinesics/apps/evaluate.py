@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from kinesics.config import InputConfig
 from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.engine.artefact import Contract, find_model, load_model
@@ -20,7 +19,6 @@ from kinesics.files import read_text, write_text
 from kinesics.metrics.accuracy import Metrics, evaluate, write_confusion_csv, write_per_class_csv
 from kinesics.plots.confusion import plot_confusion
 from kinesics.types import Scores, VideoItem
-from kinesics.video.views import ViewPlan, view_plan
 
 
 def test(
@@ -53,7 +51,7 @@ def test(
     if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
         watch.say(f"{manifest.path} has changed since the training; testing on what it says now")
     items = known_items(manifest, contract, split)
-    plan = plan_named(views, contract)
+    plan = contract.view_plan.named(views)
     record = {
         "model": contract.model,
         "run": str(run),
@@ -137,12 +135,3 @@ def check_flow(manifest: Manifest, contract: Contract) -> None:
         learned = FlowSettings(**contract.record["flow"])
         if other := learned.differences(manifest.flow.settings):
             raise UserError(f"{manifest.flow.path}: holds flow of {other}; the model learned from {learned}")
-
-
-def plan_named(views: str, contract: Contract) -> ViewPlan:
-    """The view plan called `views`, at the sizes and segments of the model's own."""
-    own = contract.view_plan
-    if views == "one":
-        return own
-    shared = {field.name for field in dataclasses.fields(InputConfig)} & {f.name for f in dataclasses.fields(ViewPlan)}
-    return view_plan(views, InputConfig(**{name: getattr(own, name) for name in shared}))

@@ -15,7 +15,6 @@ import torch
 from torch import Tensor
 
 from kinesics.apps.looks import Look, look, look_at_frames, looks
-from kinesics.config import InputConfig
 from kinesics.data.loader import default_workers
 from kinesics.engine.artefact import WEIGHTS_NAME, Contract, find_model, load_model
 from kinesics.engine.run import make_fabric
@@ -24,10 +23,7 @@ from kinesics.errors import KinesicsError, UserError, VideoError
 from kinesics.files import sha256
 from kinesics.models.recognizer import Recognizer
 from kinesics.types import Prediction, VideoItem
-from kinesics.video.views import ViewPlan, view_plan
-
-SHARED = ("modality", "sampling", "num_segments", "steps_per_segment", "frames_per_segment", "stride", "resize", "size")
-"""What the named view plans take over from a model's own."""
+from kinesics.video.views import ViewPlan
 
 
 @dataclass(frozen=True)
@@ -121,8 +117,7 @@ class Predictor:
         if plan is None:
             return self.plan
         if isinstance(plan, str):
-            own = self.plan.to_dict()
-            return view_plan(plan, InputConfig(**{name: own[name] for name in SHARED}))
+            return self.plan.named(plan)
         if plan.frames_per_segment != self.plan.frames_per_segment:
             raise UserError(
                 f"{self.folder}: the model takes {self.plan.frames_per_segment} frames a time step, "

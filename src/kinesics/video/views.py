@@ -80,6 +80,13 @@ class ViewPlan:
             frames_per_segment=self.frames_per_segment,
         )
 
+    def named(self, name: str) -> ViewPlan:
+        """The protocol called `name` at this plan's sizes and segments; "one" is this plan. Raises UserError."""
+        if name == "one":
+            return self
+        shared = {field.name for field in dataclasses.fields(InputConfig)} & set(vars(self))
+        return view_plan(name, InputConfig(**{field: getattr(self, field) for field in shared}))
+
     def to_dict(self) -> dict[str, Any]:
         """The plan as JSON values."""
         return dataclasses.asdict(self)
