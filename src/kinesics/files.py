@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import os
 import secrets
@@ -33,6 +34,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):  # where the folder is none, there is nothing to remove
             temporary.unlink(missing_ok=True)
+
+
+def remove_unfinished(path: Path) -> None:
+    """Remove what a process that was killed had begun to write for `path`."""
+    for temporary in path.parent.glob(f".{glob.escape(path.stem)}.????????{glob.escape(path.suffix)}"):
+        temporary.unlink(missing_ok=True)
 
 
 def concerns(error: OSError, path: Path) -> bool:

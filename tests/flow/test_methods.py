@@ -26,10 +26,11 @@ def moved(picture: Gray, right: float, down: float) -> Gray:
 @pytest.mark.parametrize(("right", "down"), [(2.0, -1.0), (0.0, 0.0), (-3.5, 0.5)])
 def test_a_shift_is_found(method: str, right: float, down: float) -> None:
     picture = texture()
-    flow = estimator(method)(picture, moved(picture, right, down))
-    assert flow.shape == (160, 160, 2)
+    flow = estimator(method)(np.stack([picture, picture]), np.stack([picture, moved(picture, right, down)]))
+    assert flow.shape == (2, 160, 160, 2)
     assert flow.dtype == np.float32
-    inside = flow[20:-20, 20:-20]
+    assert np.abs(flow[0]).mean() < 0.02
+    inside = flow[1, 20:-20, 20:-20]
     assert np.abs(inside - (right, down)).mean() < 0.15
 
 
@@ -44,9 +45,9 @@ def test_the_camera_is_taken_out_and_what_moves_by_itself_stays() -> None:
     first[60:100, 60:100] = thing
     second[60 + 2 : 100 + 2, 60 + 4 + 5 : 100 + 4 + 5] = thing  # the camera's (4, 2), and 5 of its own
     estimate = estimator("dis")
-    plain = estimate(first, second)
-    flow, held = warped_flow(first, second, estimate)
-    assert held
+    (plain,) = estimate(first[None], second[None])
+    (flow,), held = warped_flow(first[None], second[None], estimate)
+    assert held == [True]
     assert np.abs(np.median(plain[10:40, 10:150], axis=(0, 1)) - (4, 2)).max() < 0.3
     assert np.abs(np.median(flow[10:40, 10:150], axis=(0, 1))).max() < 0.3
     assert np.abs(np.median(flow[70:90, 70:90], axis=(0, 1)) - (5, 0)).max() < 0.5
@@ -54,8 +55,8 @@ def test_the_camera_is_taken_out_and_what_moves_by_itself_stays() -> None:
 
 def test_without_a_camera_to_find_the_flow_is_plain() -> None:
     flat = np.full((64, 64), 90, dtype=np.uint8)
-    flow, held = warped_flow(flat, flat, estimator("dis"))
-    assert not held
+    flow, held = warped_flow(flat[None], flat[None], estimator("dis"))
+    assert held == [False]
     assert np.abs(flow).max() < 1e-3
     random = np.random.default_rng(0)
     assert (
@@ -67,6 +68,6 @@ def test_without_a_camera_to_find_the_flow_is_plain() -> None:
 def test_matches_come_with_their_places() -> None:
     picture = texture(3)
     other = moved(picture, 6, 0)
-    ours, theirs = matches(picture, other, estimator("dis")(picture, other))
+    ours, theirs = matches(picture, other, estimator("dis")(picture[None], other[None])[0])
     assert len(ours) == len(theirs) > 100
     assert np.median(theirs - ours, axis=0) == pytest.approx((6, 0), abs=0.3)

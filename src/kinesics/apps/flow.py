@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import json
-import multiprocessing
-import signal
-import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -20,9 +16,11 @@ import torch
 from kinesics.data.flow_folder import FlowFolder, FlowSettings
 from kinesics.data.manifest import read_manifest
 from kinesics.data.verify import num_cores
-from kinesics.errors import KinesicsError, UserError, VideoError
-from kinesics.files import write_text
-from kinesics.flow.methods import Estimator, estimator
+from kinesics.engine.crew import Alive, Crew, LostError
+from kinesics.engine.run import check_device
+from kinesics.errors import UserError, VideoError
+from kinesics.files import remove_unfinished, write_text
+from kinesics.flow.methods import Estimator, Gray, estimator
 from kinesics.flow.warp import warped_flow
 from kinesics.types import VideoItem, VideoReader
 from kinesics.version import __version__
@@ -32,6 +30,8 @@ from kinesics.video.flow_file import STILL, FlowInfo, quantised, write_flow
 REPORT = "flow.report.json"
 CHUNK = 32
 """Frames decoded at a time."""
+PIXELS = 400_000
+"""Of the pairs of pictures whose flow is computed at a time: four of 256 × 340. More no longer fit a CPU's cache."""
 
 
 @dataclass(frozen=True)
@@ -73,39 +73,49 @@ def extract_flow(
     out: Path | str,
     settings: FlowSettings | None = None,
     *,
+    device: str = "auto",
     workers: int | None = None,
+    stall_seconds: float = 300.0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> FlowReport:
     """The flow from each frame to the next of every usable video of the manifest `data`, a file each in `out`.
 
     A file has as many flows as the video has frames; the last repeats the one before it. Videos whose file is there are
-    not done again, and one that cannot be decoded, or ends its process, is reported and stops nothing else.
+    not done again, and one that cannot be decoded, ends its process, or gives no frame for `stall_seconds`, is reported
+    and stops nothing else. device: where tvl1 computes: cpu, cuda, or auto for a GPU if there
+    is one.
 
     Raises:
-        UserError: no usable videos, or `out` holds flow of other settings.
+        UserError: no usable videos, no such device, or `out` holds flow of other settings.
         KinesicsError: the disk is full or the folder cannot be written.
     """
     settings, out = settings or FlowSettings(), Path(out)
-    estimator(settings.method)
+    check_device(device)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
     items = read_manifest(Path(data)).items()
     if not items:
         raise UserError(f"{data}: no usable videos")
     folder = FlowFolder.make(out, settings)
     todo = [item for item in items if folder.problem(item.id)]
-    if progress:
-        progress(len(items) - len(todo), len(items), "")
+    progress = progress or (lambda done, total, name: None)
+    progress(len(items) - len(todo), len(items), "")
+    crew: Crew[VideoItem, FlowOutcome] = Crew(
+        Work(folder, device), workers or num_cores(), stall_seconds=stall_seconds, preload=__name__
+    )
     outcomes: dict[str, FlowOutcome] = {}
-    crew = Crew(folder)
-    pool = ThreadPoolExecutor(max(1, min(workers or num_cores(), len(todo))))
     try:
-        for future in as_completed([pool.submit(crew.extract, item) for item in todo]):
-            outcome = future.result()
-            outcomes[outcome.id] = outcome
-            if progress:
-                progress(len(items) - len(todo) + len(outcomes), len(items), Path(outcome.id).name)
+        for place, found in crew.results(todo):
+            item = todo[place]
+            if isinstance(found, Exception):
+                if not isinstance(found, VideoError | UserError | IndexError | LostError):
+                    raise found  # the disk, not the video
+                found = FlowOutcome(item.id, error=str(found))
+            outcomes[item.id] = found
+            progress(len(items) - len(todo) + len(outcomes), len(items), Path(item.id).name)
     finally:
-        crew.stop()
-        pool.shutdown(cancel_futures=True)
+        for item in todo:  # what a process had begun when it ended
+            remove_unfinished(folder.file(item.id))
     report = FlowReport(out, tuple(outcomes[item.id] for item in todo), len(items) - len(todo))
     write_text(
         out / REPORT, json.dumps({"kept": report.kept, "done": [asdict(o) for o in report.done]}, indent=2) + "\n"
@@ -113,67 +123,22 @@ def extract_flow(
     return report
 
 
-class Crew:
-    """Processes that extract one video each, so that a file that ends its process ends nothing else."""
+@dataclass(frozen=True)
+class Work:
+    """What a process does with a video, as a value that can be sent to it."""
 
-    def __init__(self, folder: FlowFolder) -> None:
-        self.folder = folder
-        quick = "forkserver" in multiprocessing.get_all_start_methods()
-        self.context: Any = multiprocessing.get_context("forkserver" if quick else "spawn")
-        if quick:
-            self.context.set_forkserver_preload(["kinesics.apps.flow"])  # imported once, not once a video
-        self.running: set[Any] = set()
-        self.lock = threading.Lock()
-        self.stopped = False
+    folder: FlowFolder
+    device: str
 
-    def extract(self, item: VideoItem) -> FlowOutcome:
-        """Run in a thread: start a process for the video and wait for its answer."""
-        ours, theirs = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=work, args=(theirs, item, self.folder), daemon=True)
-        with self.lock:
-            if self.stopped:
-                return FlowOutcome(item.id, error="stopped")
-            process.start()
-            self.running.add(process)
-        theirs.close()
-        try:
-            answer = ours.recv()
-        except EOFError:
-            answer = None
-        process.join()
-        with self.lock:
-            self.running.discard(process)
-        if isinstance(answer, KinesicsError) and not isinstance(answer, VideoError | UserError):
-            raise answer  # the disk, not the video
-        if isinstance(answer, FlowOutcome):
-            return answer
-        if answer is None:
-            number = -(process.exitcode or 0)
-            how = signal.Signals(number).name if number in set(signal.Signals) else f"exit code {-number}"
-            return FlowOutcome(item.id, error=f"decoding it ended the process ({how})")
-        return FlowOutcome(item.id, error=str(answer))
-
-    def stop(self) -> None:
-        """End what still runs."""
-        with self.lock:
-            self.stopped = True
-            for process in self.running:
-                process.kill()
+    def __call__(self, item: VideoItem, alive: Alive) -> FlowOutcome:
+        cv2.setNumThreads(1)
+        return extract_one(item, self.folder.file(item.id), self.folder.settings, device=self.device, alive=alive)
 
 
-def work(answer: Any, item: VideoItem, folder: FlowFolder) -> None:
-    """What a process does: the flow of one video, and an outcome or an error for who waits."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is told, and ends this
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-    try:
-        answer.send(extract_one(item, folder.file(item.id), folder.settings))
-    except (KinesicsError, IndexError) as error:
-        answer.send(error)
-
-
-def extract_one(item: VideoItem, path: Path, settings: FlowSettings) -> FlowOutcome:
-    """Write the flow of one video. Raises VideoError where a frame cannot be decoded."""
+def extract_one(
+    item: VideoItem, path: Path, settings: FlowSettings, *, device: str = "cpu", alive: Alive = lambda: None
+) -> FlowOutcome:
+    """Write the flow of one video; `alive` is called for each frame. Raises VideoError where one cannot be decoded."""
     reader = open_video(
         item.path,
         short_side=settings.short_side,
@@ -193,33 +158,58 @@ def extract_one(item: VideoItem, path: Path, settings: FlowSettings) -> FlowOutc
             version=__version__,
         )
         held: list[bool] = []
-        flows = flow_of(reader, estimator(settings.method), settings, held)
-        write_flow(path, flows, info, fps=reader.fps)
+        flows = flow_of(reader, ready(settings.method, device), settings, held)
+        write_flow(path, followed(flows, alive), info, fps=reader.fps)
     finally:
         reader.close()
     return FlowOutcome(item.id, info.num_frames, held.count(False))
+
+
+@functools.cache
+def ready(method: str, device: str) -> Estimator:
+    """The method, made once a process: tvl1 is compiled first."""
+    return estimator(method, device)
+
+
+def followed(flows: Iterator[npt.NDArray[np.uint8]], alive: Alive) -> Iterator[npt.NDArray[np.uint8]]:
+    """The same flows; a sign of life for each."""
+    for flow in flows:
+        alive()
+        yield flow
 
 
 def flow_of(
     reader: VideoReader, estimate: Estimator, settings: FlowSettings, held: list[bool]
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """A quantised flow for each frame, to the next; `held` gets whether the camera's movement was found."""
-    flow = np.full((reader.height, reader.width, 2), STILL, dtype=np.uint8)
-    before = None
-    for picture in gray_frames(reader):
-        if before is not None:
-            if settings.warp:
-                found, holds = warped_flow(before, picture, estimate)
-                held.append(holds)
-            else:
-                found = estimate(before, picture)
-            flow = quantised(found, settings.bound)
-            yield flow
-        before = picture
-    yield flow
+    last = np.full((reader.height, reader.width, 2), STILL, dtype=np.uint8)
+    at_once = max(1, PIXELS // (reader.height * reader.width))
+    for pictures in overlapping(gray_frames(reader), at_once + 1):
+        first, second = pictures[:-1], pictures[1:]
+        if settings.warp:
+            found, holds = warped_flow(first, second, estimate)
+            held += holds
+        else:
+            found = estimate(first, second)
+        for flow in found:
+            last = quantised(flow, settings.bound)
+            yield last
+    yield last
 
 
-def gray_frames(reader: VideoReader) -> Iterator[npt.NDArray[np.uint8]]:
+def overlapping(pictures: Iterator[Gray], length: int) -> Iterator[Gray]:
+    """(H, W) each → (2 to `length`, H, W): runs of them, each starting with the last of the one before."""
+    run: list[Gray] = []
+    for picture in pictures:
+        run.append(picture)
+        if len(run) == length:
+            yield np.stack(run)
+            run = run[-1:]
+    if len(run) > 1:
+        yield np.stack(run)
+
+
+def gray_frames(reader: VideoReader) -> Iterator[Gray]:
     """The frames in grey, (H, W) uint8, decoded some at a time."""
     for start in range(0, reader.num_frames, CHUNK):
         frames = reader.frames_at(torch.arange(start, min(start + CHUNK, reader.num_frames)))

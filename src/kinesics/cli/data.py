@@ -115,22 +115,26 @@ def probe(
 def flow(
     data: Positional[Path],
     out: Path,
-    method: Literal["tvl1", "dis", "farneback"] = "tvl1",
+    method: Literal["tvl1", "tvl1_opencv", "dis", "farneback"] = "tvl1",
     warp: bool = False,
     bound: float = 20.0,
     short_side: int = 256,
+    device: Literal["auto", "cpu", "cuda"] = "auto",
     workers: int | None = None,
+    stall_seconds: float = 300.0,
 ) -> int:
     """Extract the optical flow of a manifest's videos.
 
     Args:
         data: The manifest.
         out: Folder for the flow, a file a video; what is there already is kept.
-        method: tvl1 is the papers'; dis is a hundred times quicker.
+        method: tvl1 is the papers'; tvl1_opencv is OpenCV's with its own settings; dis is the quickest.
         warp: Take the camera's movement out.
         bound: Movement that is kept, in pixels; what is farther counts as this far.
         short_side: Of the pictures that flow is computed on, in pixels.
+        device: Where tvl1 computes; auto takes a GPU where there is one.
         workers: Videos at a time; one a core by default.
+        stall_seconds: How long a video may give no frame before it is given up.
     """
     from kinesics.apps.flow import extract_flow
     from kinesics.cli.show import say, task_progress
@@ -138,7 +142,13 @@ def flow(
 
     with task_progress("flow") as progress:
         report = extract_flow(
-            data, out, FlowSettings(method, bound, short_side, warp), workers=workers, progress=progress
+            data,
+            out,
+            FlowSettings(method, bound, short_side, warp),
+            device=device,
+            workers=workers,
+            stall_seconds=stall_seconds,
+            progress=progress,
         )
     say(*report.lines())
     return 1 if report.failed else 0

@@ -176,13 +176,18 @@ def make_fabric(precision: str, device: str = "auto") -> Fabric:
     """
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there.get(device, True):
-        raise UserError(f"device {device}: there is none here; `kinesics doctor` tells what there is")
+    check_device(device)
     fabric = Fabric(accelerator=device, devices=devices, num_nodes=nodes, precision=PRECISIONS[precision])  # type: ignore[arg-type]
     if devices * nodes > 1:
         fabric.launch()
     return fabric
+
+
+def check_device(device: str) -> None:
+    """Raises UserError where there is no such device."""
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there.get(device, True):
+        raise UserError(f"device {device}: there is none here; `kinesics doctor` tells what there is")
 
 
 def labelled(items: Sequence[VideoItem], manifest: Manifest, split: str) -> Sequence[VideoItem]:

@@ -1,39 +1,68 @@
-"""Optical flow by OpenCV: TV-L1, DIS and Farnebäck.
+"""Optical flow by name: TV-L1 in PyTorch, and OpenCV's TV-L1, DIS and Farnebäck.
 
-Flow is (H, W, 2) float32: how far the content of each pixel of the first picture moved, right and down, in pixels.
+Flow is (N, H, W, 2) float32 for N pairs of pictures: how far the content of each pixel of the first picture moved,
+right and down, in pixels.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from kinesics.errors import UserError, unknown
+from kinesics.flow.tvl1 import TVL1Settings, compiled_step, tvl1_flow
 
 Gray = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]
 Estimator = Callable[[Gray, Gray], Flow]
+"""(N, H, W) twice → (N, H, W, 2)."""
 
 
-def tvl1() -> Estimator:
-    """TV-L1 with OpenCV's own settings: 5 scales, 5 warps. The reference of TSN's and STP's flow; the slowest.
+def tvl1(device: str = "cpu") -> Estimator:
+    """TV-L1 of many pairs at once, on a CPU or a GPU; see `flow.tvl1`.
 
-    Source: Zach, Pock, Bischof, DAGM 2007; Sánchez Pérez et al., IPOL 2013.
+    On a CPU that cannot compile it is OpenCV's, with the same settings and the same answer.
     """
+    if device == "cpu" and compiled_step(device) is None:
+        return tvl1_by_opencv(TVL1Settings())
+
+    def estimate(first: Gray, second: Gray) -> Flow:
+        flow = tvl1_flow(torch.as_tensor(first, device=device), torch.as_tensor(second, device=device))
+        return np.ascontiguousarray(flow.permute(0, 2, 3, 1).cpu().numpy())
+
+    return estimate
+
+
+def tvl1_by_opencv(settings: TVL1Settings | None = None) -> Estimator:
+    """OpenCV's TV-L1 with its own settings, as TSN and STP took it, or with ours."""
+    needs_contributed()
     made = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]
-    return lambda first, second: np.asarray(made.calc(first, second, None), dtype=np.float32)
+    if settings:
+        made.setTau(settings.tau)
+        made.setLambda(settings.lam)
+        made.setTheta(settings.theta)
+        made.setScalesNumber(settings.scales)
+        made.setScaleStep(settings.scale_step)
+        made.setWarpingsNumber(settings.warps)
+        made.setInnerIterations(settings.iterations)
+        made.setOuterIterations(1)
+        made.setMedianFiltering(1)  # of one pixel: none
+        made.setEpsilon(0)
+    return pair_by_pair(lambda first, second: made.calc(first, second, None))
 
 
 def dis() -> Estimator:
-    """Dense inverse search, medium preset: a hundred times quicker than TV-L1 and nearly as exact.
+    """Dense inverse search, medium preset: the quickest, and nearly as exact.
 
     Source: Kroeger et al., ECCV 2016.
     """
     made = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
-    return lambda first, second: np.asarray(made.calc(first, second, None), dtype=np.float32)
+    return pair_by_pair(lambda first, second: made.calc(first, second, None))
 
 
 def farneback() -> Estimator:
@@ -41,19 +70,37 @@ def farneback() -> Estimator:
 
     Source: Farnebäck, SCIA 2003.
     """
-    return lambda first, second: np.asarray(
-        cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0),  # type: ignore[call-overload]
-        dtype=np.float32,
+    return pair_by_pair(
+        lambda first, second: cv2.calcOpticalFlowFarneback(first, second, None, 0.5, 3, 15, 3, 5, 1.2, 0)  # type: ignore[call-overload]
     )
 
 
-METHODS: dict[str, Callable[[], Estimator]] = {"tvl1": tvl1, "dis": dis, "farneback": farneback}
+def pair_by_pair(flow_of: Callable[[Gray, Gray], Any]) -> Estimator:
+    """An estimator from a function of two pictures."""
+    return lambda first, second: np.stack(
+        [np.asarray(flow_of(*pair), dtype=np.float32) for pair in zip(first, second, strict=True)]
+    )
 
 
-def estimator(method: str) -> Estimator:
-    """The method called `method`, ready for pairs of pictures. Raises UserError where there is none."""
+def needs_contributed() -> None:
+    """Raises UserError where this OpenCV was built without TV-L1."""
+    if not hasattr(cv2, "optflow"):
+        raise UserError("this TV-L1 is in OpenCV's contributed modules: pip install opencv-contrib-python-headless")
+
+
+METHODS: dict[str, Callable[[], Estimator]] = {
+    "tvl1": tvl1,
+    "tvl1_opencv": tvl1_by_opencv,
+    "dis": dis,
+    "farneback": farneback,
+}
+
+
+def estimator(method: str, device: str = "cpu") -> Estimator:
+    """The method called `method`, ready for pairs of pictures. device: where tvl1 computes; the others have but a CPU.
+
+    Raises UserError where there is no such method.
+    """
     if method not in METHODS:
         raise unknown("flow method", method, METHODS)
-    if method == "tvl1" and not hasattr(cv2, "optflow"):
-        raise UserError("tvl1 is in OpenCV's contributed modules: pip install opencv-contrib-python-headless")
-    return METHODS[method]()
+    return tvl1(device) if method == "tvl1" else METHODS[method]()

@@ -23,19 +23,28 @@ MIN_INLIERS, MIN_SHARE = 25, 0.5
 """Points that have to follow the homography, by number and as a share of all; else it describes no camera."""
 
 
-def warped_flow(first: Gray, second: Gray, estimate: Estimator) -> tuple[Flow, bool]:
-    """(H, W) twice → flow (H, W, 2) on the second picture moved back, and whether a homography held.
+def warped_flow(first: Gray, second: Gray, estimate: Estimator) -> tuple[Flow, list[bool]]:
+    """(N, H, W) twice → flow (N, H, W, 2) on the second pictures moved back, and of which pairs a homography held.
 
     Where none did it is the plain flow. What the camera moved out of the picture counts as unmoved.
     """
-    plain = estimate(first, second)
-    found = homography(*matches(first, second, plain))
-    if found is None:
-        return plain, False
+    flow = estimate(first, second)
+    cameras = [homography(*matches(*pair)) for pair in zip(first, second, flow, strict=True)]
+    held = [camera is not None for camera in cameras]
+    if any(held):
+        known = zip(first, second, cameras, strict=True)
+        back = np.stack([moved_back(ours, theirs, camera) for ours, theirs, camera in known if camera is not None])
+        flow[held] = estimate(first[held], back)
+    return flow, held
+
+
+def moved_back(first: Gray, second: Gray, camera: Homography) -> Gray:
+    """(H, W) the second picture from where the camera stood for the first; what it does not show is the first's."""
     size = first.shape[::-1]
-    back = cv2.warpPerspective(second, found, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    inside = cv2.warpPerspective(np.full_like(second, 255), found, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
-    return estimate(first, np.where(inside > 0, back, first)), True
+    back = cv2.warpPerspective(second, camera, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    whole = np.full_like(second, 255)
+    shown = cv2.warpPerspective(whole, camera, size, flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP)
+    return np.where(shown > 0, back, first).astype(np.uint8)
 
 
 def matches(first: Gray, second: Gray, flow: Flow) -> tuple[Points, Points]:
