@@ -3,8 +3,8 @@
     OMP_NUM_THREADS=1 python benchmarks/flow.py [--rounds 5]    # methods, 256 × 340, one thread
     python benchmarks/flow.py --extract                         # 20 clips of 64 frames, all cores
 
-Three pairs of pictures are drawn whose flow is known: turned by 2° and enlarged by 2 %; moved by a smooth field of up to
-8 pixels; and a square that moves by 6 pixels over a ground that moves by 1. The methods take turns, and `ratio` is the
+Three pairs of pictures are drawn whose flow is known: turned by 2° and enlarged by 2 %; moved by a smooth field of up
+to 8 pixels; and a square that moves by 6 pixels over a ground that moves by 1. The methods take turns; `ratio` is the
 median over the rounds of the time of OpenCV's TV-L1 with the same pyramid, warps and iterations over a method's time in
 the same round. Errors are mean distances in pixels, 16 pixels from the edges.
 """
@@ -26,10 +26,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kinesics.apps.flow import PIXELS, extract_flow
+from kinesics.apps.flow import extract_flow
 from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.puppets import PuppetSettings, make_puppets
-from kinesics.flow.methods import Estimator, Gray, dis, farneback, tvl1, tvl1_by_opencv
+from kinesics.flow.methods import PIXELS_AT_ONCE, Estimator, Gray, dis, farneback, tvl1, tvl1_by_opencv
 from kinesics.flow.tvl1 import TVL1Settings, compiled_step
 
 HEIGHT, WIDTH, EDGE = 256, 340, 16
@@ -88,7 +88,7 @@ def pairs() -> dict[str, Pair]:
 
 def methods() -> dict[str, tuple[Estimator, int]]:
     """The methods, and how many pairs each takes at a time."""
-    at_once = PIXELS // (HEIGHT * WIDTH)
+    at_once = PIXELS_AT_ONCE // (HEIGHT * WIDTH)
     alike: Callable[[], Estimator] = lambda: tvl1_by_opencv(TVL1Settings())  # noqa: E731
     return {
         "tvl1 by OpenCV, same settings": (alike(), 1),

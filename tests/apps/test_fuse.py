@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -29,6 +30,19 @@ def test_two_runs_and_a_file(tmp_path: Path) -> None:
     assert written["record"]["fused"][str(tmp_path / "rgb")]["weight"] == 1
     assert (tmp_path / "both" / "confusion.png").is_file()
     assert 0 <= metrics.value("top1") <= 1
+
+
+def test_streams_of_a_paper_weigh_what_it_says(tmp_path: Path) -> None:
+    for seed, name in enumerate(("stp_rgb", "stp_flow-few", "stp_warped")):
+        made = dataclasses.replace(scores(seed, 12), record={"recipe": name})
+        made.save(tmp_path / name / "test-one" / "scores.npz")
+    runs = [tmp_path / name for name in ("stp_rgb", "stp_flow-few", "stp_warped")]
+    fuse_runs(runs, tmp_path / "all")
+    fused = json.loads((tmp_path / "all" / "metrics.json").read_text())["record"]["fused"]
+    assert [fused[str(run)]["weight"] for run in runs] == [1, 1.5, 1]
+    fuse_runs([runs[0], run_folder(tmp_path / "other", 5)], tmp_path / "alike")
+    fused = json.loads((tmp_path / "alike" / "metrics.json").read_text())["record"]["fused"]
+    assert {stream["weight"] for stream in fused.values()} == {1}
 
 
 def test_the_command_prints_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -22,6 +23,7 @@ from kinesics.apps import looks as looks_file
 from kinesics.apps.answers import done_paths, remaining, to_dict, to_line, write_predictions
 from kinesics.apps.predict import Outcome, Predictor
 from kinesics.apps.videos import annotated_names, find_videos
+from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.manifest import read_manifest
 from kinesics.engine.artefact import Contract, save_model
 from kinesics.engine.score import score
@@ -36,7 +38,14 @@ from tests.tiny import moving_square
 PLAN = ViewPlan(num_segments=4, resize=32, size=32)
 
 
-def make_run(folder: Path, *, multi_label: bool = False, modality: str = "rgb", plan: ViewPlan = PLAN) -> Path:
+def make_run(
+    folder: Path,
+    *,
+    multi_label: bool = False,
+    modality: str = "rgb",
+    plan: ViewPlan = PLAN,
+    record: dict[str, Any] | None = None,
+) -> Path:
     torch.manual_seed(0)
     model = create_model("tsm_resnet18", 3, modality=modality)
     torch.nn.init.normal_(model.head.fc.weight, std=0.05)  # type: ignore[arg-type, union-attr]
@@ -48,8 +57,8 @@ def make_run(folder: Path, *, multi_label: bool = False, modality: str = "rgb", 
         modality=modality,
         mean=tuple(model.mean),
         std=tuple(model.std),
-        plan=plan.to_dict(),
-        record={},
+        plan={**plan.to_dict(), "modality": modality},
+        record=record or {},
     )
     save_model(folder / "best", model.state_dict(), contract)
     return folder
@@ -153,7 +162,7 @@ def test_what_does_not_fit_is_refused(predictor: Predictor, clips: list[Path], t
         predictor.predict(clips[0], plan="two-clips")
     with pytest.raises(UserError, match="batch size"):
         predictor.predict_many(clips, batch_size=0)
-    with pytest.raises(UserError, match="takes flow"):
+    with pytest.raises(UserError, match="does not say of which method"):
         kinesics.load(make_run(tmp_path / "flow", modality="flow"))
     (tmp_path / "text.mp4").write_text("no video")
     with pytest.raises(VideoError, match=r"text\.mp4"):
@@ -216,7 +225,7 @@ def test_a_file_that_ends_or_holds_its_process_is_named(
     num_workers: int,
     bad: str,
 ) -> None:
-    def or_error(item: VideoItem, plan: ViewPlan) -> looks_file.Look | VideoError:
+    def or_error(item: VideoItem, plan: ViewPlan, flow: FlowSettings | None) -> looks_file.Look | VideoError:
         return deadly(item, plan)
 
     monkeypatch.setattr(looks_file, "_look_or_error", or_error)
@@ -256,7 +265,7 @@ def test_no_more_is_decoded_than_a_little_ahead(predictor: Predictor, clips: lis
     decoded: list[VideoItem] = []
     original = looks_file.look
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(looks_file, "look", lambda item, plan: decoded.append(item) or original(item, plan))
+        patch.setattr(looks_file, "look", lambda item, plan, flow: decoded.append(item) or original(item, plan))
         next(outcomes)
     assert len(decoded) == 2
 
@@ -407,3 +416,15 @@ def test_no_two_copies_have_one_name(paths: set[str]) -> None:
 def test_manifest_videos_are_found_again(tiny_set: Path) -> None:
     wanted = {item.path.resolve() for item in read_manifest(tiny_set).items()}
     assert {path.resolve() for path in find_videos([tiny_set.parent / "clips"]).videos} == wanted
+
+
+def test_a_model_of_flow_computes_it(tmp_path: Path, clips: list[Path]) -> None:
+    run = make_run(tmp_path / "flow", modality="flow", record={"flow": {"method": "dis", "short_side": 40}})
+    predictor = kinesics.load(run, device="cpu")
+    one = predictor.predict(clips[1])
+    assert sum(one.probabilities) == pytest.approx(1, abs=1e-5)
+    many = list(predictor.predict_many(clips[:3], num_workers=1))
+    assert many[1].prediction is not None
+    assert many[1].prediction.probabilities == pytest.approx(one.probabilities, abs=1e-5)
+    frames = open_video(clips[1], short_side=40).frames_at(torch.arange(9)).permute(0, 2, 3, 1)
+    assert predictor.predict(frames, fps=10).probabilities == pytest.approx(one.probabilities, abs=1e-3)

@@ -221,6 +221,47 @@ def test_ma52(tmp_path: Path) -> None:
     assert "test_list_videos.txt: 1 clips without labels were left out" in notes(imported)
 
 
+def test_pev_takes_the_observers_view_and_three_folds(tmp_path: Path) -> None:
+    tree(
+        tmp_path,
+        "third-person/Pointing/1.mp4",
+        "third-person/gesture/2.mp4",
+        "first_person/pointing/1.mp4",
+        "readme/a.mp4",
+    )
+    imported = import_clips(tmp_path, "pev", Options())
+    assert sorted(table(imported, tmp_path)) == [
+        ("third-person/Pointing/1.mp4", "pointing", ""),
+        ("third-person/gesture/2.mp4", "gesture", ""),
+    ]
+    assert imported.folds == 3
+    assert imported.classes is not None
+    assert len(imported.classes) == 7
+    assert "1 clips of the actor's view were left out" in notes(imported)
+
+
+def test_ma10_from_lists_of_folds(tmp_path: Path) -> None:
+    text = {"fold1.txt": "a/1.mp4 0\na/2.mp4 Shake_Head\n", "fold3.txt": "b/3.mp4 HandSalute\nb/4.mp4 Sit\n"}
+    tree(tmp_path, "a/1.mp4", "a/2.mp4", "b/3.mp4", "b/4.mp4", text=text)
+    imported = import_clips(tmp_path, "ma10", Options())
+    assert [(entry.row.labels[0], entry.row.fold) for entry in imported.entries] == [
+        ("applaud", 1),
+        ("shake-head", 1),
+        ("hand-salute", 3),
+    ]
+    assert imported.folds is None
+    assert "fold3.txt:2: 'Sit' is none of applaud" in notes(imported)
+    alone = import_clips(tmp_path / "fold1.txt", "ma10", Options())
+    assert len(alone.entries) == 2
+
+
+def test_ma10_from_class_folders_however_they_are_spelt(tmp_path: Path) -> None:
+    tree(tmp_path, "ShrugShoulders/1.mp4", "throw up hands/2.mp4", "sit/3.mp4", text={"readme.txt": "Hello."})
+    imported = import_clips(tmp_path, "ma10", Options())
+    assert [entry.row.labels[0] for entry in imported.entries] == ["shrug-shoulders", "throw-up-hands"]
+    assert "'sit' is none of applaud" in notes(imported)
+
+
 def test_formats_and_sources_that_do_not_exist(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown format 'foldr'; did you mean 'folder'"):
         import_clips(tmp_path, "foldr", Options())

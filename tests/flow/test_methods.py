@@ -34,6 +34,20 @@ def test_a_shift_is_found(method: str, right: float, down: float) -> None:
     assert np.abs(inside - (right, down)).mean() < 0.15
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_a_pair_has_the_same_flow_whatever_came_before_and_however_many_threads(method: str) -> None:
+    first = np.stack([texture(seed, 64) for seed in range(3)])
+    second = np.stack([moved(picture, 3.0 - 2 * seed, seed) for seed, picture in enumerate(first)])
+    estimate, threads = METHODS[method](), cv2.getNumThreads()
+    together = estimate(first, second)
+    backwards = [estimate(first[place : place + 1], second[place : place + 1])[0] for place in (2, 1, 0)]
+    cv2.setNumThreads(1)
+    alone = METHODS[method]()(first[1:2], second[1:2])[0]
+    cv2.setNumThreads(threads)
+    assert np.stack(backwards[::-1]) == pytest.approx(together, abs=1e-4)
+    assert alone == pytest.approx(together[1], abs=1e-4)
+
+
 def test_an_unknown_method_is_named() -> None:
     with pytest.raises(UserError, match="did you mean 'tvl1'"):
         estimator("tvl")

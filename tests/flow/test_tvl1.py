@@ -97,7 +97,7 @@ def test_a_machine_that_cannot_compile_takes_opencvs(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(methods, "compiled_step", lambda device: None)
     monkeypatch.setattr(methods, "tvl1_flow", lambda *_: pytest.fail("PyTorch's would take longer than OpenCV's"))
     one = pair(3)
-    (flow,) = methods.estimator("tvl1")(one[0][None], one[1][None])
+    (flow,) = methods.tvl1()(one[0][None], one[1][None])
     assert np.linalg.norm(flow - one[2], axis=-1)[12:-12, 12:-12].mean() < 0.15
 
 

@@ -58,6 +58,7 @@ def test(
         "manifest_sha256": manifest.sha256,
         "split": split,
         "views": views,
+        "recipe": contract.record.get("recipe"),
         "seed": contract.record.get("seed"),
         "versions": versions(),
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
@@ -14,14 +13,14 @@ import numpy.typing as npt
 import torch
 
 from kinesics.data.flow_folder import FlowFolder, FlowSettings
+from kinesics.data.live_flow import flow_between
 from kinesics.data.manifest import read_manifest
 from kinesics.data.verify import num_cores
 from kinesics.engine.crew import Alive, Crew, LostError
 from kinesics.engine.run import check_device
 from kinesics.errors import UserError, VideoError
 from kinesics.files import remove_unfinished, write_text
-from kinesics.flow.methods import Estimator, Gray, estimator
-from kinesics.flow.warp import warped_flow
+from kinesics.flow.methods import PIXELS_AT_ONCE, Gray, grey
 from kinesics.types import VideoItem, VideoReader
 from kinesics.version import __version__
 from kinesics.video.decode import open_video
@@ -30,8 +29,6 @@ from kinesics.video.flow_file import STILL, FlowInfo, quantised, write_flow
 REPORT = "flow.report.json"
 CHUNK = 32
 """Frames decoded at a time."""
-PIXELS = 400_000
-"""Of the pairs of pictures whose flow is computed at a time: four of 256 × 340. More no longer fit a CPU's cache."""
 
 
 @dataclass(frozen=True)
@@ -158,17 +155,11 @@ def extract_one(
             version=__version__,
         )
         held: list[bool] = []
-        flows = flow_of(reader, ready(settings.method, device), settings, held)
+        flows = flow_of(reader, settings, held, device)
         write_flow(path, followed(flows, alive), info, fps=reader.fps)
     finally:
         reader.close()
     return FlowOutcome(item.id, info.num_frames, held.count(False))
-
-
-@functools.cache
-def ready(method: str, device: str) -> Estimator:
-    """The method, made once a process: tvl1 is compiled first."""
-    return estimator(method, device)
 
 
 def followed(flows: Iterator[npt.NDArray[np.uint8]], alive: Alive) -> Iterator[npt.NDArray[np.uint8]]:
@@ -179,18 +170,14 @@ def followed(flows: Iterator[npt.NDArray[np.uint8]], alive: Alive) -> Iterator[n
 
 
 def flow_of(
-    reader: VideoReader, estimate: Estimator, settings: FlowSettings, held: list[bool]
+    reader: VideoReader, settings: FlowSettings, held: list[bool], device: str
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """A quantised flow for each frame, to the next; `held` gets whether the camera's movement was found."""
     last = np.full((reader.height, reader.width, 2), STILL, dtype=np.uint8)
-    at_once = max(1, PIXELS // (reader.height * reader.width))
+    at_once = max(1, PIXELS_AT_ONCE // (reader.height * reader.width))
     for pictures in overlapping(gray_frames(reader), at_once + 1):
-        first, second = pictures[:-1], pictures[1:]
-        if settings.warp:
-            found, holds = warped_flow(first, second, estimate)
-            held += holds
-        else:
-            found = estimate(first, second)
+        found, holds = flow_between(pictures[:-1], pictures[1:], settings, device)
+        held += holds
         for flow in found:
             last = quantised(flow, settings.bound)
             yield last
@@ -213,5 +200,4 @@ def gray_frames(reader: VideoReader) -> Iterator[Gray]:
     """The frames in grey, (H, W) uint8, decoded some at a time."""
     for start in range(0, reader.num_frames, CHUNK):
         frames = reader.frames_at(torch.arange(start, min(start + CHUNK, reader.num_frames)))
-        for frame in frames.permute(0, 2, 3, 1).numpy():
-            yield np.asarray(cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+        yield from grey(frames.permute(0, 2, 3, 1).numpy())

@@ -9,6 +9,7 @@ from kinesics.apps.evaluate import write_results
 from kinesics.errors import UserError
 from kinesics.metrics.accuracy import Metrics
 from kinesics.metrics.fusion import fuse
+from kinesics.recipes import stream_weights
 from kinesics.types import Scores
 
 
@@ -23,7 +24,8 @@ def fuse_runs(
     """The weighted mean of what several runs scored, evaluated and written to `out` as `kinesics test` does.
 
     runs: folders of runs that were tested on `split` with `views`, of cross-validations, or score files. weights: one a
-    run, all alike by default. Nothing is learned from the scores.
+    run; by default those of the paper whose streams they are (`recipes.STREAMS`), else all alike. Nothing is learned
+    from the scores.
 
     Raises:
         UserError: a run without scores, weights that do not fit, or scores of other videos or classes.
@@ -33,7 +35,8 @@ def fuse_runs(
     if len({str(run) for run in runs}) < len(runs):
         raise UserError("a run stands there twice; give it a larger weight instead")
     streams = {str(run): Scores.load(score_file(Path(run), split, views)) for run in runs}
-    shares = dict(zip(streams, weights or [1.0] * len(runs), strict=True))
+    known = stream_weights([str(scores.record.get("recipe", "")) for scores in streams.values()])
+    shares = dict(zip(streams, weights or known, strict=True))
     return write_results(fuse(streams, shares), Path(out))
 
 

@@ -22,9 +22,12 @@ import torch
 from torch import Tensor
 
 from kinesics.data.dataset import read_clip
+from kinesics.data.flow_folder import FlowSettings
+from kinesics.data.live_flow import LiveFlow
 from kinesics.data.transforms import test_crops
 from kinesics.errors import UserError, VideoError
-from kinesics.types import VideoItem
+from kinesics.types import VideoItem, VideoReader
+from kinesics.video.frames import MemoryReader
 from kinesics.video.views import ViewPlan
 
 VIEWS_AHEAD = 8
@@ -40,9 +43,9 @@ class Look:
     frame_seconds: tuple[float, ...]
 
 
-def look(item: VideoItem, plan: ViewPlan) -> Look:
-    """What `plan` shows of a video. Raises VideoError where it cannot be decoded."""
-    clip, indices, seconds = read_clip(item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1))
+def look(item: VideoItem, plan: ViewPlan, flow: FlowSettings | None = None) -> Look:
+    """What `plan` shows of a video, or of its flow. Raises VideoError where it cannot be decoded."""
+    clip, indices, seconds = read_clip(item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1), flow)
     first = slice(0, len(indices) // plan.num_clips)
     return Look(
         crop_views(clip, plan).numpy(),
@@ -51,14 +54,19 @@ def look(item: VideoItem, plan: ViewPlan) -> Look:
     )
 
 
-def look_at_frames(frames: npt.NDArray[np.uint8] | Tensor, plan: ViewPlan, fps: float) -> Look:
-    """What `plan` shows of frames (T, H, W, 3) uint8 RGB. Raises UserError for another shape or type."""
+def look_at_frames(
+    frames: npt.NDArray[np.uint8] | Tensor, plan: ViewPlan, fps: float, flow: FlowSettings | None = None
+) -> Look:
+    """What `plan` shows of frames (T, H, W, 3) uint8 RGB, or of their flow. Raises UserError for other frames."""
     frames_THWC = torch.as_tensor(frames)
     shape = tuple(frames_THWC.shape)
     if frames_THWC.ndim != 4 or shape[3] != 3 or 0 in shape or frames_THWC.dtype != torch.uint8:
         raise UserError(f"wanted frames (T, H, W, 3) of uint8, found {shape} of {frames_THWC.dtype}")
     indices = plan.frame_indices(shape[0])
-    stacked = frames_THWC[indices.flatten()].permute(0, 3, 1, 2)
+    reader: VideoReader = MemoryReader(frames_THWC, fps, flow.short_side if flow else None)
+    if flow:
+        reader = LiveFlow(reader, flow)
+    stacked = reader.frames_at(indices.flatten())
     clip = torch.unflatten(stacked, 0, (indices[..., 0].numel(), indices.shape[-1])).flatten(1, 2)
     first = indices[0].flatten().tolist()
     return Look(crop_views(clip.contiguous(), plan).numpy(), tuple(first), tuple(index / fps for index in first))
@@ -76,22 +84,27 @@ def crop_views(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
 
 
 def looks(
-    items: Sequence[VideoItem], plan: ViewPlan, *, num_workers: int, limit_seconds: float
+    items: Sequence[VideoItem],
+    plan: ViewPlan,
+    *,
+    num_workers: int,
+    limit_seconds: float,
+    flow: FlowSettings | None = None,
 ) -> Iterator[Look | VideoError]:
-    """What `plan` shows of each video, in order; for one that cannot be decoded, why.
+    """What `plan` shows of each video, or of its flow, in order; for one that cannot be decoded, why.
 
     With `num_workers` 0 everything is decoded in this process, which a crash of the decoder then ends. Otherwise a file
     that crashes its process or takes longer than `limit_seconds` gives a VideoError too.
     """
     if not num_workers:
-        yield from (_look_or_error(item, plan) for item in items)
+        yield from (_look_or_error(item, plan, flow) for item in items)
         return
     num_workers = min(num_workers, len(items))
     ahead = num_workers * max(1, min(4, VIEWS_AHEAD // plan.num_views))
     workers: list[_Worker] = []
     try:
         for _ in range(num_workers):
-            workers.append(_Worker(plan, limit_seconds))  # noqa: PERF401 - those that started must be stopped
+            workers.append(_Worker(plan, flow, limit_seconds))  # noqa: PERF401 - those that started must be stopped
         for index in range(-ahead, len(items)):
             if index >= 0:
                 yield workers[index % num_workers].receive()
@@ -105,8 +118,8 @@ def looks(
 class _Worker:
     """A process that decodes videos one after the other, and is started again when one of them ends it."""
 
-    def __init__(self, plan: ViewPlan, limit_seconds: float) -> None:
-        self.plan = plan
+    def __init__(self, plan: ViewPlan, flow: FlowSettings | None, limit_seconds: float) -> None:
+        self.plan, self.flow = plan, flow
         self.limit_seconds = limit_seconds
         self.pending: dict[int, VideoItem] = {}
         self.failed: dict[int, VideoError] = {}
@@ -116,7 +129,7 @@ class _Worker:
         context = multiprocessing.get_context()
         self.current: Any = context.RawValue("q", -1)
         self.connection, inner = context.Pipe()
-        self.process = context.Process(target=_work, args=(inner, self.plan, self.current), daemon=True)
+        self.process = context.Process(target=_work, args=(inner, self.plan, self.flow, self.current), daemon=True)
         self.process.start()
         inner.close()  # the worker's alone: its death ends the connection
 
@@ -169,7 +182,7 @@ class _Worker:
         self.process.join()
 
 
-def _work(connection: Connection, plan: ViewPlan, current: Any) -> None:
+def _work(connection: Connection, plan: ViewPlan, flow: FlowSettings | None, current: Any) -> None:
     """The worker's loop: videos in, looks out, with a thread that sends while the next is decoded."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it stops its workers
     torch.set_num_threads(1)
@@ -181,7 +194,7 @@ def _work(connection: Connection, plan: ViewPlan, current: Any) -> None:
         except (EOFError, OSError):
             return
         current.value = index
-        outbox.put(_look_or_error(item, plan))
+        outbox.put(_look_or_error(item, plan, flow))
         current.value = -1
 
 
@@ -193,9 +206,9 @@ def _send_all(connection: Connection, outbox: queue.SimpleQueue[Look | VideoErro
             return  # nobody listens any more
 
 
-def _look_or_error(item: VideoItem, plan: ViewPlan) -> Look | VideoError:
+def _look_or_error(item: VideoItem, plan: ViewPlan, flow: FlowSettings | None) -> Look | VideoError:
     try:
-        return look(item, plan)
+        return look(item, plan, flow)
     except VideoError as error:
         return error
     except MemoryError:

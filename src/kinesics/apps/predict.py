@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from kinesics.apps.looks import Look, look, look_at_frames, looks
+from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.loader import default_workers
 from kinesics.engine.artefact import WEIGHTS_NAME, Contract, find_model, load_model
 from kinesics.engine.run import make_fabric
@@ -55,6 +56,12 @@ class Predictor:
         """The views it looks at where no others are asked for."""
         return self.contract.view_plan
 
+    @property
+    def flow(self) -> FlowSettings | None:
+        """How the flow is computed that it looks at; None where it looks at frames."""
+        settings = self.contract.record.get("flow")
+        return FlowSettings(**settings) if settings else None
+
     def predict(
         self,
         video: Path | str | npt.NDArray[np.uint8] | Tensor,
@@ -68,10 +75,10 @@ class Predictor:
         """The `top` most probable classes (all for None) of a video, or of its part between two times.
 
         video: a file, a folder of frames, or frames (T, H, W, 3) uint8 RGB in memory. It is decoded in this process.
-        fps: of a folder of frames or frames in memory, 25 by default. plan: one, two-clip, ten-by-three, 25x10, or a
-        ViewPlan. A multi-label model gives each class a probability of its own; all above one half are in the answer.
-        The prediction's frames are those of the first clip; they are counted from `start_seconds`, their times are
-        those of the file.
+        fps: of a folder of frames or frames in memory, 25 by default. plan: one, two-clip, ten-by-three, 25x10, 25x1,
+        or a ViewPlan. A multi-label model gives each class a probability of its own; all above one half are in the
+        answer. The flow that a model of flow looks at is computed here. The prediction's frames are those of the first
+        clip; they are counted from `start_seconds`, their times are those of the file.
 
         Raises:
             UserError: no such file, or frames of another form.
@@ -83,10 +90,10 @@ class Predictor:
             if not path.exists() and "{" not in path.name:
                 raise UserError(f"{path}: no such file; wanted a video or a folder of frames")
             item = VideoItem(str(path), path, start_seconds=start_seconds, end_seconds=end_seconds, fps=fps)
-            return self._answer([str(path)], [look(item, views)], views, top)[0]
+            return self._answer([str(path)], [look(item, views, self.flow)], views, top)[0]
         if start_seconds is not None or end_seconds is not None:
             raise UserError("frames in memory have no start and end in seconds; cut them instead")
-        return self._answer(["frames"], [look_at_frames(video, views, fps or 25.0)], views, top)[0]
+        return self._answer(["frames"], [look_at_frames(video, views, fps or 25.0, self.flow)], views, top)[0]
 
     def predict_many(
         self,
@@ -109,7 +116,7 @@ class Predictor:
         views = self.views(plan)
         items = [VideoItem(str(path), Path(path)) for path in paths]
         workers = default_workers() if num_workers is None else num_workers
-        shown = looks(items, views, num_workers=workers, limit_seconds=limit_seconds)
+        shown = looks(items, views, num_workers=workers, limit_seconds=limit_seconds, flow=self.flow)
         return self._outcomes(items, shown, views, top, max(1, batch_size // views.num_views))
 
     def views(self, plan: ViewPlan | str | None = None) -> ViewPlan:
@@ -178,11 +185,11 @@ def load(run: Path | str, *, device: str = "auto") -> Predictor:
     """The model of a run (its best), of a folder with a model, or of a model file, ready to predict.
 
     Raises:
-        UserError: there is none, it is damaged, or it does not take RGB frames.
+        UserError: there is none, it is damaged, or it takes flow and does not say which.
     """
     run = Path(run)
     model, contract = load_model(run)
-    if contract.modality != "rgb":
-        raise UserError(f"{run}: the model takes {contract.modality}, not the frames of a video; wanted one of rgb")
+    if contract.modality == "flow" and "flow" not in contract.record:
+        raise UserError(f"{run}: the model takes flow, and its record does not say of which method and bound")
     where = make_fabric("fp32", device).device
     return Predictor(model.to(where).eval(), contract, find_model(run), where)

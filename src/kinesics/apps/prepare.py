@@ -101,7 +101,7 @@ def prepare(
     if not any(entry.row.usable for entry in entries):
         _finish(job, entries, problems)
         raise UserError(f"{source}: none of {len(entries)} clips can be used; see {beside(out, '.report.json')}")
-    entries, more = _with_splits(entries, split, val, test, folds, seed, out)
+    entries, more = _with_splits(entries, split, val, test, imported.folds if folds is None else folds, seed, out)
     problems += more + content_problems(entries) + group_problems(entries)
     problems += gap_problems(entries, job.classes, out)
     if on_bad == "fail":

@@ -36,7 +36,7 @@ def prepare(
     Args:
         source: What to import: a folder, a CSV, a list or an annotation file.
         out: The manifest to write.
-        format: folder, csv, list, ucf101, hmdb51, kinetics, jester, ma52, cvat and more: see docs/data.md.
+        format: folder, csv, list, ucf101, hmdb51, kinetics, jester, ma52, pev, ma10, cvat and more: see docs/data.md.
         template: File name of the frames in a frame folder, such as img_{:05d}.jpg.
         class_names: A file with one class name a line, where labels are numbers.
         columns: Names that the CSV's columns have: path=file group=subject.

@@ -56,7 +56,7 @@ class CrossFlags:
     model_args: tuple[str, ...] = ()
     """Arguments of the system and head: direction=past head=ordered."""
     views: str = "one"
-    """View plan of the test: one, two-clip, ten-by-three, 25x10."""
+    """View plan of the test: one, two-clip, ten-by-three, 25x10, 25x1."""
     device: Device = "auto"
     """Where to compute."""
     workers: int | None = None

@@ -30,7 +30,7 @@ def test(
         data: The manifest; by default the one that the run was trained on.
         flow: Folder of `kinesics flow`, for a model that takes flow.
         split: Which videos.
-        views: one, two-clip, ten-by-three or 25x10.
+        views: one, two-clip, ten-by-three, 25x10 or 25x1.
         out: Where to write; RUN/SPLIT-VIEWS by default.
         device: Where to compute.
         workers: Decoding processes.
@@ -62,7 +62,7 @@ def fuse(
     Args:
         runs: Runs, cross-validations, or scores.npz files.
         out: Folder for the fused scores and their metrics.
-        weights: One a run; all alike by default.
+        weights: One a run; by default their paper's where it has them, else all alike.
         split: Which of the runs' scores.
         views: Which of the runs' scores.
         json: Print JSON.
@@ -98,7 +98,7 @@ def predict(
         annotate: A folder for copies of the videos with the answer drawn in.
         json: Print JSON lines.
         top: How many classes to print of each.
-        views: one, two-clip, ten-by-three or 25x10.
+        views: one, two-clip, ten-by-three, 25x10 or 25x1.
         batch_size: Videos a step.
         device: Where to compute.
         workers: Decoding processes.

@@ -11,6 +11,8 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from kinesics.config import InputConfig
+from kinesics.data.flow_folder import FlowSettings
+from kinesics.data.live_flow import LiveFlow
 from kinesics.data.transforms import test_crops
 from kinesics.errors import VideoError
 from kinesics.types import Sample, VideoItem, one_hot
@@ -104,19 +106,25 @@ class TestClips(Dataset[Sample | VideoError]):
         return Sample(item.id, torch.cat(crops), target, torch.unflatten(frames, 0, (plan.num_clips, -1)))
 
 
-def read_clip(item: VideoItem, short_side: int, indices: Callable[[int], Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+def read_clip(
+    item: VideoItem, short_side: int, indices: Callable[[int], Tensor], flow: FlowSettings | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
     """The frames of `indices(num_frames)` (T, F): clip (T, C·F, H, W) uint8, indices (T, F), seconds (T, F).
+
+    flow: compute this flow of a video and give it in the place of its frames.
 
     Raises:
         VideoError: the file cannot be decoded.
     """
     reader = open_video(
         item.path,
-        short_side=short_side,
+        short_side=flow.short_side if flow else short_side,
         start_seconds=item.start_seconds,
         end_seconds=item.end_seconds,
         fps=item.fps,
     )
+    if flow:
+        reader = LiveFlow(reader, flow, short_side)
     try:
         wanted = indices(reader.num_frames)
         frames = torch.unflatten(reader.frames_at(wanted.flatten()), 0, tuple(wanted.shape))

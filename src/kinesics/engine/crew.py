@@ -40,7 +40,7 @@ class Crew(Generic[Thing, Result]):
             self.context.set_forkserver_preload([preload])  # imported once, not once a process
 
     def results(self, things: Sequence[Thing]) -> Iterator[tuple[int, Result | Exception]]:
-        """The place of each thing and what became of it, as they come: the result, the error of `work`, or LostError."""
+        """The place of each thing and what came of it, as they come: the result, the error of `work`, or LostError."""
         todo: queue.SimpleQueue[int] = queue.SimpleQueue()
         for place in range(len(things)):
             todo.put(place)

@@ -6,6 +6,7 @@ right and down, in pixels.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -21,6 +22,8 @@ Gray = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]
 Estimator = Callable[[Gray, Gray], Flow]
 """(N, H, W) twice → (N, H, W, 2)."""
+PIXELS_AT_ONCE = 400_000
+"""Of the pairs that one call should get: four of 256 × 340. More no longer fit a CPU's cache."""
 
 
 def tvl1(device: str = "cpu") -> Estimator:
@@ -59,10 +62,21 @@ def tvl1_by_opencv(settings: TVL1Settings | None = None) -> Estimator:
 def dis() -> Estimator:
     """Dense inverse search, medium preset: the quickest, and nearly as exact.
 
+    In one thread and each time anew: OpenCV's answer depends on the number of threads, and on the pair before.
+
     Source: Kroeger et al., ECCV 2016.
     """
-    made = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
-    return pair_by_pair(lambda first, second: made.calc(first, second, None))
+
+    def flow_of(first: Gray, second: Gray) -> Any:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            made = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
+            return made.calc(first, second, None)
+        finally:
+            cv2.setNumThreads(threads)
+
+    return pair_by_pair(flow_of)
 
 
 def farneback() -> Estimator:
@@ -82,6 +96,13 @@ def pair_by_pair(flow_of: Callable[[Gray, Gray], Any]) -> Estimator:
     )
 
 
+def grey(frames_THWC: npt.NDArray[np.uint8]) -> Gray:
+    """(T, H, W, 3) RGB → (T, H, W)."""
+    return np.stack([cv2.cvtColor(np.ascontiguousarray(frame), cv2.COLOR_RGB2GRAY) for frame in frames_THWC]).astype(
+        np.uint8, copy=False
+    )
+
+
 def needs_contributed() -> None:
     """Raises UserError where this OpenCV was built without TV-L1."""
     if not hasattr(cv2, "optflow"):
@@ -96,8 +117,11 @@ METHODS: dict[str, Callable[[], Estimator]] = {
 }
 
 
+@functools.cache
 def estimator(method: str, device: str = "cpu") -> Estimator:
-    """The method called `method`, ready for pairs of pictures. device: where tvl1 computes; the others have but a CPU.
+    """The method called `method`, ready for pairs of pictures, made once a process: tvl1 is compiled first.
+
+    device: where tvl1 computes; the others have but a CPU.
 
     Raises UserError where there is no such method.
     """

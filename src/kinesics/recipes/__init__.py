@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from kinesics.config import Recipe
 from kinesics.errors import unknown
@@ -21,6 +21,8 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "stp_flow": stp_flow,
     "stp_warped": stp_warped,
 }
+STREAMS = {"mlfe": 1.0, "mlfe_flow": 1.5, "stp_rgb": 1.0, "stp_flow": 1.5, "stp_warped": 1.0}
+"""What each stream of a paper weighs when its scores are fused with the others' of that paper (its section 4)."""
 PRESETS: dict[str, Callable[[Recipe], Recipe]] = {"few": few}
 
 
@@ -34,3 +36,12 @@ def recipe(name: str, *, preset: str | None = None) -> Recipe:
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     return PRESETS[preset](made)
+
+
+def stream_weights(names: Sequence[str]) -> list[float]:
+    """What streams trained by these recipes weigh, one by one; all alike unless each is a stream of the same paper."""
+    streams = [name.partition("-")[0] for name in names]  # with or without a preset: stp_flow, stp_flow-few
+    papers = {stream.partition("_")[0] for stream in streams}
+    if len(papers) == 1 and len(set(streams)) == len(streams) and STREAMS.keys() >= set(streams):
+        return [STREAMS[stream] for stream in streams]
+    return [1.0] * len(streams)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
+from torch import Tensor
 
 from kinesics.errors import VideoError
 from kinesics.video.convert import Picture, fit, resized
@@ -107,3 +109,28 @@ class FrameFolder:
 
     def close(self) -> None:
         """Nothing stays open."""
+
+
+class MemoryReader:
+    """A VideoReader of frames that are in memory, (T, H, W, 3) uint8 RGB."""
+
+    def __init__(self, frames_THWC: Tensor, fps: float, short_side: int | None = None) -> None:
+        self.frames, self.fps = frames_THWC, fps
+        self.num_frames, height, width, _ = frames_THWC.shape
+        self.duration_seconds = self.num_frames / fps
+        self.height, self.width = fit(height, width, short_side)
+
+    def frames_at(self, indices: Tensor) -> Tensor:
+        """(T,) int64, in any order → (T, 3, H, W) uint8."""
+        chosen = self.frames[indices]
+        if chosen.shape[1:3] != (self.height, self.width):
+            size = (self.height, self.width)
+            chosen = torch.from_numpy(np.stack([resized(picture, size) for picture in chosen.numpy()]))
+        return chosen.permute(0, 3, 1, 2)
+
+    def seconds_at(self, indices: Tensor) -> Tensor:
+        """(T,) int64 → (T,) float64."""
+        return indices.double() / self.fps
+
+    def close(self) -> None:
+        """Nothing is open."""

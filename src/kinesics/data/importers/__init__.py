@@ -9,6 +9,7 @@ from kinesics.data.importers.cvat import import_cvat
 from kinesics.data.importers.folder import import_folder
 from kinesics.data.importers.kinetics import import_kinetics
 from kinesics.data.importers.lists import import_csv, import_list, import_ma52
+from kinesics.data.importers.micro import import_ma10, import_pev
 from kinesics.data.importers.something import import_frames, import_something_v2
 from kinesics.data.importers.source import Imported, Options
 from kinesics.data.importers.ucf_hmdb import import_hmdb51, import_ucf101
@@ -25,6 +26,8 @@ FORMATS: dict[str, Callable[[Path, Options], Imported]] = {
     "something-v2": import_something_v2,
     "jester": import_frames,
     "ma52": import_ma52,
+    "pev": import_pev,
+    "ma10": import_ma10,
     "cvat": import_cvat,
 }
 

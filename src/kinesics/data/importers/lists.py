@@ -60,11 +60,11 @@ def import_list(source: Path, options: Options) -> Imported:
         UserError: no such list, or a line without path and label.
     """
     if not source.is_dir():
-        return _read_lists([(source, "")], options)
+        return read_lists([(source, "")], options)
     files = [(path, split_of_file(path)) for path in sorted(source.glob("*.txt")) if split_of_file(path)]
     if not files:
         raise UserError(f"{source}: no list in it; wanted files such as train.txt, val.txt and test.txt")
-    return _read_lists(files, options)
+    return read_lists(files, options)
 
 
 def import_ma52(source: Path, options: Options) -> Imported:
@@ -84,10 +84,11 @@ def import_ma52(source: Path, options: Options) -> Imported:
     if not files:
         raise UserError(f"{source}: no list in it; wanted train_list.txt and so on, or annotations/train_list.txt")
     options = dataclasses.replace(options, root=options.root or source)
-    return _read_lists(files, options, NUM_MICRO_ACTIONS)
+    return read_lists(files, options, NUM_MICRO_ACTIONS)
 
 
-def _read_lists(files: list[tuple[Path, str]], options: Options, num_classes: int | None = None) -> Imported:
+def read_lists(files: list[tuple[Path, str]], options: Options, num_classes: int | None = None) -> Imported:
+    """The clips of lists, each with the split of its clips; labels that are numbers are below `num_classes`."""
     classes = read_class_names(options.class_names) if options.class_names else None
     entries: list[Entry] = []
     problems: list[Problem] = []

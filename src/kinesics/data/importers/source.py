@@ -39,11 +39,15 @@ class Options:
 
 @dataclass(frozen=True)
 class Imported:
-    """The clips that a source lists, its classes where it names them, and what was left out or is wrong."""
+    """The clips that a source lists, its classes where it names them, and what was left out or is wrong.
+
+    folds: how many its protocol has, where the source does not say which clip is in which.
+    """
 
     entries: tuple[Entry, ...]
     classes: tuple[str, ...] | None = None
     problems: tuple[Problem, ...] = ()
+    folds: int | None = None
 
 
 def is_video(path: Path) -> bool:
