@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 
 HERE = Path(__file__).parent
-ONE_THREAD = (("decode.py",), ("decode.py", "--memory"), ("puppets.py",), ("shift.py",))
-ALL_THREADS = (("training.py",),)
+ONE_THREAD = (("decode.py",), ("decode.py", "--memory"), ("puppets.py",), ("shift.py",), ("heads.py",), ("flow.py",))
+ALL_THREADS = (("training.py",), ("flow.py", "--extract"))
 
 
 def main() -> int:
