@@ -19,9 +19,10 @@ from torch import Tensor, nn
 
 from kinesics.models.build import create_model
 from kinesics.models.temporal.shift import TemporalShift
+from kinesics.models.temporal.slot import Temporal
 
 
-class Stopwatch(nn.Module):
+class Stopwatch(Temporal):
     """A slot that adds up the seconds spent in it."""
 
     def __init__(self, slot: nn.Module) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from kinesics.engine.optim import NORMS
 from kinesics.errors import UserError
 from kinesics.models.backbones.backbone import STAGES, InputNorm
 from kinesics.models.build import BACKBONES, MODELS, SYSTEMS, create_model, model_table
@@ -29,23 +31,34 @@ PARTS = {"stp": 4}
 """Systems whose clips come in segments of so many time steps."""
 
 
-@pytest.fixture(scope="module")
-def settled() -> Callable[[str], Recognizer]:
-    """Models by name in evaluation mode, after one training batch: on fresh statistics deep features all but vanish."""
-    made: dict[str, Recognizer] = {}
+Settled = Callable[..., Recognizer]
 
-    def get(name: str) -> Recognizer:
-        if name not in made:
+
+def create(name: str, num_classes: int, t: int, **arguments: Any) -> Recognizer:
+    """The model for clips of t segments."""
+    if SYSTEMS[name.partition("_")[0]].fixes_steps:
+        arguments["num_steps"] = t
+    return create_model(name, num_classes, **arguments)
+
+
+@pytest.fixture(scope="module")
+def settled() -> Settled:
+    """Models by name in evaluation mode, after one training batch: on fresh statistics deep features all but vanish."""
+    made: dict[tuple[str, int], Recognizer] = {}
+
+    def get(name: str, t: int = 4) -> Recognizer:
+        key = (name, t if SYSTEMS[name.partition("_")[0]].fixes_steps else 4)
+        if key not in made:
             torch.manual_seed(0)
-            model = create_model(name, 5, dropout=0.0)
+            model = create(name, 5, t, dropout=0.0)
             nn.init.normal_(model.head.fc.weight, std=0.1)
             for module in model.modules():
-                if isinstance(module, nn.BatchNorm2d):
+                if isinstance(module, NORMS):
                     module.momentum = 1.0
             with torch.no_grad():
-                model.train()(clips(8, 4))
-            made[name] = model.eval()
-        return made[name]
+                model.train()(clips(8, key[1]))
+            made[key] = model.eval()
+        return made[key]
 
     return get
 
@@ -60,17 +73,17 @@ def clips(n: int = 1, t: int = 3, h: int = 40, w: int = 40, channels: int = 3) -
 
 
 def test_names_are_systems_times_backbones() -> None:
-    assert set(MODELS) == {f"{system}_{backbone}" for system in SYSTEMS for backbone in BACKBONES}
+    assert set(MODELS) == {
+        f"{name}_{backbone}" for name, system in SYSTEMS.items() for backbone in system.backbones or BACKBONES
+    }
     assert [row["model"] for row in model_table()] == list(MODELS)
     assert {"tsn_resnet50", "tsm_mobilenetv2", "tsm_efficientnet_lite0"} <= set(MODELS)
 
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize(("n", "t", "h", "w"), [(2, 1, 32, 32), (1, 3, 33, 47), (1, 8, 64, 37)])
-def test_any_clip_length_and_size_gives_logits(
-    settled: Callable[[str], Recognizer], name: str, n: int, t: int, h: int, w: int
-) -> None:
-    model = settled(name)
+def test_any_clip_length_and_size_gives_logits(settled: Settled, name: str, n: int, t: int, h: int, w: int) -> None:
+    model = settled(name, t)
     x = clips(n, steps(name, t), h, w)
     with torch.no_grad():
         first, second = model(x), model(x)
@@ -80,17 +93,17 @@ def test_any_clip_length_and_size_gives_logits(
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_clips_of_a_batch_do_not_mix(settled: Callable[[str], Recognizer], name: str) -> None:
+def test_clips_of_a_batch_do_not_mix(settled: Settled, name: str) -> None:
     x = clips(3, 4)
     with torch.no_grad():
         together = settled(name)(x)
         alone = torch.cat([settled(name)(clip[None]) for clip in x])
     assert together.std(dim=0).min() > 1e-4
-    assert torch.allclose(together, alone, atol=1e-4)
+    assert torch.allclose(together, alone, atol=1e-3)
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_order_matters_to_tsm_and_not_to_tsn(settled: Callable[[str], Recognizer], backbone: str) -> None:
+def test_order_matters_to_tsm_and_not_to_tsn(settled: Settled, backbone: str) -> None:
     x = clips(1, 6)
     with torch.no_grad():
         tsn, reversed_tsn = settled(f"tsn_{backbone}")(x), settled(f"tsn_{backbone}")(x.flip(1))
@@ -102,7 +115,7 @@ def test_order_matters_to_tsm_and_not_to_tsn(settled: Callable[[str], Recognizer
 @pytest.mark.parametrize("name", MODELS)
 def test_gradient_reaches_every_parameter_and_every_parameter_has_a_stage(name: str) -> None:
     torch.manual_seed(0)
-    model = create_model(name, 3, dropout=0.0)
+    model = create(name, 3, 3, dropout=0.0)
     model(clips(2, steps(name, 3))).square().sum().backward()
     first = f"backbone.{model.backbone.first_conv}.weight"
     assert model.stage_of(first) == 0
@@ -120,8 +133,8 @@ def test_gradient_reaches_every_parameter_and_every_parameter_has_a_stage(name: 
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_arguments_and_state_make_the_same_model_again(settled: Callable[[str], Recognizer], name: str) -> None:
-    model = settled(name)
+def test_arguments_and_state_make_the_same_model_again(settled: Settled, name: str) -> None:
+    model = settled(name, 3)
     arguments = json.loads(json.dumps(model.arguments))
     again = create_model(model.name, model.num_classes, modality=model.modality, **arguments)
     again.load_state_dict(copy.deepcopy(model.state_dict()))
@@ -132,7 +145,7 @@ def test_arguments_and_state_make_the_same_model_again(settled: Callable[[str], 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_bfloat16_autocast_is_finite_in_training(name: str) -> None:
-    model = create_model(name, 3)
+    model = create(name, 3, 2)
     small = name in ("tsm_resnet18", "tsm_efficientnet_lite0")  # the backward pass is slow on a CPU
     with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(small):
         logits = model(clips(2, steps(name, 2)))
@@ -143,8 +156,8 @@ def test_bfloat16_autocast_is_finite_in_training(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_channels_last_gives_the_same_and_stays(settled: Callable[[str], Recognizer], name: str) -> None:
-    model = settled(name)
+def test_channels_last_gives_the_same_and_stays(settled: Settled, name: str) -> None:
+    model = settled(name, 3)
     x = clips(1, steps(name, 3), 64, 64)
     packed = copy.deepcopy(model).to(memory_format=torch.channels_last)
     with torch.no_grad():
@@ -154,7 +167,7 @@ def test_channels_last_gives_the_same_and_stays(settled: Callable[[str], Recogni
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
-def test_stages_have_their_strides_and_widths(settled: Callable[[str], Recognizer], backbone: str) -> None:
+def test_stages_have_their_strides_and_widths(settled: Settled, backbone: str) -> None:
     trunk = settled(f"tsm_{backbone}").backbone
     with torch.no_grad():
         features = trunk.forward_stages(clips(2, 3, 64, 96), STAGES)
@@ -177,13 +190,13 @@ def test_tsm_resnet50_at_400_classes() -> None:
     assert sum(p.numel() for p in create_model("tsm_resnet50", 400).parameters()) == 24_327_632
 
 
-@pytest.mark.parametrize("backbone", ["resnet18", "resnet34", "resnet50", "mobilenetv2"])
-@pytest.mark.parametrize("system", SYSTEMS)
-def test_trunks_have_torchvisions_names_and_shapes(system: str, backbone: str) -> None:
+@pytest.mark.parametrize("name", [name for name in MODELS if name.partition("_")[2] in (*RESNETS, "mobilenetv2")])
+def test_trunks_have_torchvisions_names_and_shapes(name: str) -> None:
+    backbone = name.partition("_")[2]
     expected = RESNETS[backbone] if backbone in RESNETS else mobilenetv2()
     expected = {name: shape for name, shape in expected.items() if not name.startswith(("fc.", "classifier."))}
-    state = create_model(f"{system}_{backbone}", 2).backbone.state_dict()
-    assert {name: tuple(tensor.shape) for name, tensor in state.items()} == expected
+    state = create_model(name, 2).backbone.state_dict()
+    assert {name: tuple(x.shape) for name, x in state.items() if ".temporal." not in name} == expected
 
 
 def test_the_table_of_names_is_torchvisions_count() -> None:

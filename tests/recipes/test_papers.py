@@ -20,7 +20,7 @@ def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
     assert made.model.name == "stp_bninception"
 
 
-@pytest.mark.parametrize("name", ["mlfe", "stp_rgb"])
+@pytest.mark.parametrize("name", ["mlfe", "stp_rgb", "tefe", "tefe16"])
 @pytest.mark.parametrize("preset", [None, "few"])
 def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_path: Path) -> None:
     made = recipe(name, preset=preset)
@@ -36,5 +36,5 @@ def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_
 
 
 def test_every_recipe_says_what_its_paper_found() -> None:
-    for name in ("mlfe", "stp_rgb"):
-        assert "PEV" in (RECIPES[name].__doc__ or "")
+    for name, data in (("mlfe", "PEV"), ("stp_rgb", "PEV"), ("tefe", "Jester"), ("tefe16", "Something")):
+        assert data in (RECIPES[name].__doc__ or "")

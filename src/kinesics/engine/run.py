@@ -23,7 +23,7 @@ from kinesics.engine.train import Task, train_model
 from kinesics.engine.watch import Watch
 from kinesics.errors import UserError
 from kinesics.files import read_text, write_text
-from kinesics.models.build import create_model
+from kinesics.models.build import SYSTEMS, create_model
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.weights import load_weights
 from kinesics.types import VideoItem
@@ -139,12 +139,15 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
     """The recipe's network with its weights loaded, and what was loaded told to `watch`."""
     torch.manual_seed(recipe.seed)
     settings = recipe.model
+    arguments = {"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments}
+    if settings.system in SYSTEMS and SYSTEMS[settings.system].fixes_steps:
+        arguments.setdefault("num_steps", recipe.input.num_segments * recipe.input.steps_per_segment)
     model = create_model(
         settings.name,
         len(task.classes),
         modality=recipe.input.modality,
         dropout=settings.dropout,
-        **{"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments},
+        **arguments,
     )
     if settings.weights:
         for line in load_weights(model, settings.weights).lines():

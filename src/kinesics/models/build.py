@@ -22,6 +22,7 @@ from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.temporal.shift import Direction, TemporalShift
 from kinesics.models.temporal.slot import Slot, still
+from kinesics.models.temporal.tefe import TEFE
 from kinesics.models.weights import load_weights
 
 
@@ -37,11 +38,20 @@ def tsm(*, direction: Direction = "both", fold_div: int = 8) -> Slot:
 
 @dataclass(frozen=True)
 class System:
-    """A way to use time: what stands in the blocks' slots, and the heads it may have, its own first."""
+    """A way to use time: what stands in the blocks' slots, and the heads it may have, its own first.
+
+    backbones: those that it can stand in; None for all.
+    """
 
     slot: Callable[..., Slot]
     heads: tuple[str, ...]
     title: str
+    backbones: tuple[str, ...] | None = None
+
+    @property
+    def fixes_steps(self) -> bool:
+        """Whether a model of it is made for one number of time steps, its argument num_steps."""
+        return "num_steps" in own_arguments(self.slot)
 
 
 SYSTEMS: dict[str, System] = {
@@ -49,6 +59,12 @@ SYSTEMS: dict[str, System] = {
     "tsm": System(tsm, ("average", "ordered"), "Temporal Shift Module: channels from the neighbouring frames"),
     "mlfe": System(tsm, ("local",), "Multi-Layer Local Features: TSM, and patches of low stages where classes peak"),
     "stp": System(tsn, ("pyramid",), "Segment-level Temporal Pyramid: means of a segment, its halves and its quarters"),
+    "tefe": System(
+        TEFE,
+        ("average", "ordered"),
+        "Temporal Extraction and Feature Enhancement: gates over time, and products of 3D convolutions",
+        ("resnet18", "resnet34", "resnet50", "efficientnet_lite0"),
+    ),
 }
 BACKBONES: dict[str, Callable[..., Backbone]] = {
     "resnet18": resnet18,
@@ -116,9 +132,13 @@ def own_arguments(function: Callable[..., Any]) -> set[str]:
     return set(inspect.signature(function).parameters) - {"widths", "num_classes", "dropout"}
 
 
-MODELS: dict[str, Callable[..., Recognizer]] = {
-    f"{system}_{backbone}": partial(build, system, backbone) for system in SYSTEMS for backbone in BACKBONES
+PARTS: dict[str, tuple[str, str]] = {
+    f"{name}_{backbone}": (name, backbone)
+    for name, system in SYSTEMS.items()
+    for backbone in system.backbones or BACKBONES
 }
+"""Every model's system and backbone."""
+MODELS: dict[str, Callable[..., Recognizer]] = {name: partial(build, *parts) for name, parts in PARTS.items()}
 
 
 def create_model(
@@ -162,7 +182,6 @@ def create_model(
 def model_table() -> list[dict[str, str]]:
     """One row a model: its name, system, backbone and what the system is."""
     return [
-        {"model": f"{system}_{backbone}", "system": system, "backbone": backbone, "title": SYSTEMS[system].title}
-        for system in SYSTEMS
-        for backbone in BACKBONES
+        {"model": name, "system": system, "backbone": backbone, "title": SYSTEMS[system].title}
+        for name, (system, backbone) in PARTS.items()
     ]

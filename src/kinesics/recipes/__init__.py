@@ -9,6 +9,8 @@ from kinesics.errors import unknown
 from kinesics.recipes.few import few
 from kinesics.recipes.mlfe import mlfe, mlfe_flow
 from kinesics.recipes.stp import stp_flow, stp_rgb, stp_warped
+from kinesics.recipes.tefe import ABLATIONS as TEFE_ABLATIONS
+from kinesics.recipes.tefe import tefe, tefe16
 from kinesics.recipes.tsm import tsm
 from kinesics.recipes.tsn import tsn
 
@@ -20,6 +22,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "stp_rgb": stp_rgb,
     "stp_flow": stp_flow,
     "stp_warped": stp_warped,
+    "tefe": tefe,
+    "tefe16": tefe16,
+    **TEFE_ABLATIONS,
 }
 STREAMS = {"mlfe": 1.0, "mlfe_flow": 1.5, "stp_rgb": 1.0, "stp_flow": 1.5, "stp_warped": 1.0}
 """What each stream of a paper weighs when its scores are fused with the others' of that paper (its section 4)."""

@@ -76,6 +76,8 @@ class LiteBlock(nn.Module):
         if self.expands:
             x = F.relu6(self._bn0(self._expand_conv(x)), inplace=True)
         x = F.relu6(self._bn1(self._depthwise_conv(x)), inplace=True)
+        if self.residual:
+            x = self.temporal.hidden(x, t)
         y: Tensor = self._bn2(self._project_conv(x))
         return y
 
@@ -99,9 +101,12 @@ class EfficientNetLite0(Backbone):
         self._blocks = nn.ModuleList()
         self._indices: dict[str, list[int]] = {name: [] for name in ("", *STAGES)}
         channels = 32
+        slots = {name: sum(row[2] - 1 for row in SETTINGS if row[-1] == name) for name in ("", *STAGES)}
+        placed = dict.fromkeys(slots, 0)
         for expansion, width_out, depth, stride, kernel, name in SETTINGS:
             for index in range(depth):
-                site = Site(name, len(self._indices[name]), channels, channels * expansion)
+                site = Site(name, placed[name], channels, channels * expansion, slots[name])
+                placed[name] += index > 0  # the first block of a row changes the shape: no shortcut, no slot
                 self._indices[name].append(len(self._blocks))
                 self._blocks.append(LiteBlock(site, width_out, kernel, stride if index == 0 else 1, slot))
                 channels = width_out

@@ -28,7 +28,8 @@ class BasicBlock(nn.Module):
 
     def branch(self, x: Tensor, t: int) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W'), what the block adds to its shortcut."""
-        x = F.relu(self.bn1(self.conv1(self.temporal(x, t))), inplace=True)
+        x = self.temporal.spatial(self.conv1, self.temporal(x, t), t)
+        x = self.temporal.hidden(F.relu(self.bn1(x), inplace=True), t)
         y: Tensor = self.bn2(self.conv2(x))
         return y
 
@@ -58,7 +59,8 @@ class Bottleneck(nn.Module):
     def branch(self, x: Tensor, t: int) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W'), what the block adds to its shortcut."""
         x = F.relu(self.bn1(self.conv1(self.temporal(x, t))), inplace=True)
-        x = F.relu(self.bn2(self.conv2(x)), inplace=True)
+        x = self.temporal.spatial(self.conv2, self.temporal.inner(x, t), t)
+        x = self.temporal.hidden(F.relu(self.bn2(x), inplace=True), t)
         y: Tensor = self.bn3(self.conv3(x))
         return y
 
@@ -93,7 +95,8 @@ class ResNet(Backbone):
             blocks = nn.Sequential()
             for index in range(depth):
                 stride = 2 if number > 0 and index == 0 else 1
-                blocks.append(block(Site(name, index, channels, width), stride, slot))
+                spatial = channels if block is BasicBlock else width
+                blocks.append(block(Site(name, index, channels, width, depth, spatial), stride, slot))
                 channels = width * block.expansion
             self.add_module(f"layer{number + 1}", blocks)
             self.widths[name] = channels

@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from kinesics.errors import UserError, unknown
+from kinesics.models.temporal.slot import Temporal
 
 Direction = Literal["both", "past"]
 
 
-class TemporalShift(nn.Module):
+class TemporalShift(Temporal):
     """1/fold_div of the channels from the next frame, as many from the previous one, zero at the ends of the clip.
 
     direction "past" takes from the previous frame only, so that the output at a frame never depends on a later one
