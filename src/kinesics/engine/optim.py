@@ -21,14 +21,15 @@ def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, ob
     """Groups with `name`, `params`, `rate` (a multiple of the learning rate) and `weight_decay`.
 
     As TSN does: biases and BatchNorm without weight decay, the classifier at `head_rate`. Stages of the trunk learn at
-    `trunk_rate` rising to 1 at the last; the first `frozen_stages` do not learn and are in no group.
+    `trunk_rate` rising to 1 at the last; the first `frozen_stages` do not learn and are in no group, but for what a
+    system adds to them.
     """
     kept = {f"{name}.{kind}" for name, _ in frozen_norms(model, optim) for kind in ("weight", "bias")}
     last = len(model.backbone.stages) - 1
     groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         stage = model.stage_of(name)
-        frozen = stage is not None and stage < optim.frozen_stages
+        frozen = stage is not None and stage < optim.frozen_stages and not model.is_added(name)
         parameter.requires_grad_(not frozen and name not in kept)
         if not parameter.requires_grad:
             continue
@@ -45,12 +46,12 @@ def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, ob
 def frozen_norms(model: Recognizer, optim: OptimConfig) -> list[tuple[str, nn.Module]]:
     """The BatchNorms that keep their statistics and weights: none, all but the first (`partial`, as TSN), or all.
 
-    Those of frozen stages are always among them; those of the head, which start fresh, never.
+    Those of frozen stages are always among them; those of the head and of what a system adds, which start fresh, never.
     """
     norms: list[tuple[str, nn.Module]] = [
         (name, module)
         for name, module in model.named_modules()
-        if isinstance(module, NORMS) and model.stage_of(f"{name}.weight") is not None
+        if isinstance(module, NORMS) and not model.is_added(f"{name}.weight")
     ]
     if optim.batch_norm == "frozen":
         return norms

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from torch import nn
+
 from kinesics.errors import UserError, unknown
 from kinesics.models.backbones.backbone import Backbone
 from kinesics.models.backbones.bninception import BNInception
@@ -20,6 +22,7 @@ from kinesics.models.heads.local import LocalHead
 from kinesics.models.heads.ordered import OrderedHead
 from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.models.recognizer import Recognizer
+from kinesics.models.temporal.mdt import FRAMES, MDT, MotionStream
 from kinesics.models.temporal.shift import Direction, TemporalShift
 from kinesics.models.temporal.slot import Slot, still
 from kinesics.models.temporal.tefe import TEFE
@@ -40,13 +43,16 @@ def tsm(*, direction: Direction = "both", fold_div: int = 8) -> Slot:
 class System:
     """A way to use time: what stands in the blocks' slots, and the heads it may have, its own first.
 
-    backbones: those that it can stand in; None for all.
+    backbones: those that it can stand in; None for all. stream: what is made beside the trunk, of the trunk.
+    frames: how many consecutive frames a time step has.
     """
 
     slot: Callable[..., Slot]
     heads: tuple[str, ...]
     title: str
     backbones: tuple[str, ...] | None = None
+    stream: Callable[..., nn.Module] | None = None
+    frames: int = 1
 
     @property
     def fixes_steps(self) -> bool:
@@ -64,6 +70,14 @@ SYSTEMS: dict[str, System] = {
         ("average", "ordered"),
         "Temporal Extraction and Feature Enhancement: gates over time, and products of 3D convolutions",
         ("resnet18", "resnet34", "resnet50", "efficientnet_lite0"),
+    ),
+    "mdt": System(
+        MDT,
+        ("average", "ordered"),
+        "MDT-Net: motion salience, fine and coarse differences, deformable and correlated gains",
+        ("resnet18", "resnet34", "resnet50"),
+        stream=MotionStream,
+        frames=FRAMES,
     ),
 }
 BACKBONES: dict[str, Callable[..., Backbone]] = {
@@ -105,18 +119,19 @@ def build(
         raise UserError(f"a model needs a class and a frame, found {num_classes} and {frames_per_segment}")
     if not 0 <= dropout < 1:
         raise UserError(f"dropout is a probability below 1, found {dropout}")
-    slot_args, head_args = own_arguments(kind.slot), own_arguments(HEADS[head])
+    parts = {"slot": kind.slot, "stream": kind.stream, "head": HEADS[head]}
+    known = {part: own_arguments(made) if made else set() for part, made in parts.items()}
     for name in model_args:
-        if name not in slot_args and name not in head_args:
-            raise unknown(f"argument of {system} with head {head}", name, sorted(slot_args | head_args))
-    slot = kind.slot(**{name: value for name, value in model_args.items() if name in slot_args})
-    trunk = BACKBONES[backbone](CHANNELS[modality] * frames_per_segment, slot)
-    tail = HEADS[head](
-        trunk.widths,
-        num_classes,
-        dropout,
-        **{name: value for name, value in model_args.items() if name in head_args},
-    )
+        if not any(name in names for names in known.values()):
+            raise unknown(f"argument of {system} with head {head}", name, sorted(set().union(*known.values())))
+    given = {
+        part: {name: value for name, value in model_args.items() if name in names} for part, names in known.items()
+    }
+    frames = 1 if kind.stream else frames_per_segment  # a stream takes the time steps apart itself
+    trunk = BACKBONES[backbone](CHANNELS[modality] * frames, kind.slot(**given["slot"]))
+    if kind.stream:
+        trunk.temporal_stream = kind.stream(trunk, **given["stream"])
+    tail = HEADS[head](trunk.widths, num_classes, dropout, **given["head"])
     return Recognizer(
         f"{system}_{backbone}",
         trunk,
@@ -128,8 +143,8 @@ def build(
 
 
 def own_arguments(function: Callable[..., Any]) -> set[str]:
-    """The names of the arguments that a slot or head has of its own."""
-    return set(inspect.signature(function).parameters) - {"widths", "num_classes", "dropout"}
+    """The names of the arguments that a slot, stream or head has of its own."""
+    return set(inspect.signature(function).parameters) - {"trunk", "widths", "num_classes", "dropout"}
 
 
 PARTS: dict[str, tuple[str, str]] = {
@@ -146,7 +161,7 @@ def create_model(
     num_classes: int,
     *,
     modality: str = "rgb",
-    frames_per_segment: int = 1,
+    frames_per_segment: int | None = None,
     weights: str | None = None,
     dropout: float = 0.5,
     head: str | None = None,
@@ -156,7 +171,8 @@ def create_model(
 
     Args:
         modality: "rgb" (3 channels a frame) or "flow" (2).
-        frames_per_segment: F, consecutive frames stacked in a time step: clips have 3·F or 2·F channels.
+        frames_per_segment: F, consecutive frames stacked in a time step: clips have 3·F or 2·F channels. By default as
+            many as the system takes: 5 for mdt, 1 for the others.
         weights: None for random ones, "imagenet", or a file. `load_weights` does the same and returns its report.
         head: "average", "ordered", or None for the system's own.
         model_args: the system's and the head's own, such as direction="past" (tsm) or moments=4 (ordered).
@@ -169,7 +185,7 @@ def create_model(
     model = MODELS[name](
         num_classes,
         modality=modality,
-        frames_per_segment=frames_per_segment,
+        frames_per_segment=frames_per_segment or SYSTEMS[PARTS[name][0]].frames,
         dropout=dropout,
         head=head,
         **model_args,

@@ -74,6 +74,10 @@ class Recognizer(nn.Module):
         """(N, T, C, H, W) float, normalised → (N, T, D): the trunk's last stage, averaged over the picture."""
         return self.backbone.forward_stages(clips)["layer5"].mean(dim=(3, 4))
 
+    def is_added(self, parameter: str) -> bool:
+        """Whether a parameter, by its full name, is the head's or the system's own, which published trunks lack."""
+        return not parameter.startswith("backbone.") or ".temporal" in parameter
+
     def stage_of(self, parameter: str) -> int | None:
         """The trunk's stage of a parameter by its full name: 0 with the first convolution; None in the head."""
         kind, _, name = parameter.partition(".")

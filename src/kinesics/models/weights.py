@@ -14,6 +14,7 @@ from kinesics.files import sha256
 from kinesics.models.convert import convert
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.sources import find_weights, read_state
+from kinesics.models.temporal.mdt import MotionStream
 
 SHOWN = 6
 
@@ -86,6 +87,9 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
     with torch.no_grad():
         for name, tensor in matched.items():
             wanted[name].copy_(tensor)
+    stream = model.backbone.temporal_stream
+    if isinstance(stream, MotionStream) and not any(".temporal_stream." in name for name in matched):
+        stream.start_from(model.backbone)
     return LoadReport(
         source=source,
         path=path,
@@ -104,7 +108,7 @@ def refuse_other_trunk(model: Recognizer, path: Path, missing: Sequence[str], un
     What stands in the slots is the system's own, and may be missing or too much.
     """
     for names, what in ((missing, "does not hold"), (unexpected, "also holds")):
-        others = [name for name in names if name.startswith("backbone.") and ".temporal." not in name]
+        others = [name for name in names if name.startswith("backbone.") and ".temporal" not in name]
         if others:
             raise UserError(
                 f"{path}: weights of another trunk than {model.name}'s: it {what} {len(others)} names, {shown(others)}"

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from kinesics.config import Recipe
 from kinesics.errors import unknown
 from kinesics.recipes.few import few
+from kinesics.recipes.mdt import mdt, mdt16, mdt_plain
 from kinesics.recipes.mlfe import mlfe, mlfe_flow
 from kinesics.recipes.stp import stp_flow, stp_rgb, stp_warped
 from kinesics.recipes.tefe import ABLATIONS as TEFE_ABLATIONS
@@ -25,6 +26,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "tefe": tefe,
     "tefe16": tefe16,
     **TEFE_ABLATIONS,
+    "mdt": mdt,
+    "mdt16": mdt16,
+    "mdt_plain": mdt_plain,
 }
 STREAMS = {"mlfe": 1.0, "mlfe_flow": 1.5, "stp_rgb": 1.0, "stp_flow": 1.5, "stp_warped": 1.0}
 """What each stream of a paper weighs when its scores are fused with the others' of that paper (its section 4)."""

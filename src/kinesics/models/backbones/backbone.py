@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 STAGES = ("layer2", "layer3", "layer4", "layer5")
@@ -46,6 +47,8 @@ class Backbone(nn.Module):
     num_features: channels of layer5. widths: channels of every stage. first_conv: the name of the first convolution.
     stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0; what learns
         slower or stays frozen is told by it.
+    temporal_stream: None, or a module that takes the clips apart: it gives the frames for the stem, and what is added
+        to the stem's and to stages' outputs.
     """
 
     input_norm: InputNorm = IMAGENET
@@ -53,6 +56,10 @@ class Backbone(nn.Module):
     widths: dict[str, int]
     first_conv: str
     stages: tuple[tuple[str, ...], ...]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.temporal_stream: nn.Module | None = None
 
     def stem(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W'), what comes before layer2 and has no slots."""
@@ -66,9 +73,10 @@ class Backbone(nn.Module):
         """(N, T, C, H, W) normalised → {name: (N, T, C', H', W')} for the names asked for, no stage run in vain."""
         n, t = clips.shape[:2]
         features: dict[str, Tensor] = {}
-        x = self.stem(clips.flatten(0, 1))
+        frames, added = self.temporal_stream(clips) if self.temporal_stream else (clips.flatten(0, 1), {})
+        x = with_added(self.stem(frames), added.get("stem"))
         for name in STAGES:
-            x = self.stage(name, x, t)
+            x = with_added(self.stage(name, x, t), added.get(name))
             if name in names:
                 features[name] = torch.unflatten(x, 0, (n, t))
             if len(features) == len(names):
@@ -77,7 +85,14 @@ class Backbone(nn.Module):
 
     def stage_of(self, parameter: str) -> int:
         """The stage of a parameter by its name: 0 with the first convolution, len(stages) − 1 for the deepest."""
+        if parameter.startswith("temporal_stream."):
+            return len(self.stages) - 1
         for stage, prefixes in enumerate(self.stages):
             if any(parameter.startswith(f"{prefix}.") for prefix in prefixes):
                 return stage
         raise KeyError(parameter)
+
+
+def with_added(x: Tensor, added: Tensor | None) -> Tensor:
+    """(N*T, C, H, W) plus a tensor of fewer pixels, each repeated; or x itself."""
+    return x if added is None else x + F.interpolate(added, x.shape[2:])

@@ -95,8 +95,9 @@ class ResNet(Backbone):
             blocks = nn.Sequential()
             for index in range(depth):
                 stride = 2 if number > 0 and index == 0 else 1
-                spatial = channels if block is BasicBlock else width
-                blocks.append(block(Site(name, index, channels, width, depth, spatial), stride, slot))
+                deep = block is Bottleneck
+                site = Site(name, index, channels, width, depth, spatial=width if deep else channels, inner=deep)
+                blocks.append(block(site, stride, slot))
                 channels = width * block.expansion
             self.add_module(f"layer{number + 1}", blocks)
             self.widths[name] = channels

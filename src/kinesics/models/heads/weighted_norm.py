@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from kinesics.models.precision import full_precision
+
 
 def batch_norm(norm: nn.BatchNorm2d, x: Tensor, counts: Tensor | None) -> Tensor:
     """`norm(x)` as if item m of x (M, C, H, W) stood `counts[m]` times in the batch, running statistics included.
@@ -14,7 +16,7 @@ def batch_norm(norm: nn.BatchNorm2d, x: Tensor, counts: Tensor | None) -> Tensor
     if counts is None or not norm.training:
         y: Tensor = norm(x)
         return y
-    with torch.autocast(x.device.type, enabled=False):
+    with full_precision(x):
         weight_M111 = counts.to(torch.float32)[:, None, None, None]
         wide = x.float()
         total = weight_M111.sum() * x.shape[2] * x.shape[3]

@@ -15,6 +15,7 @@ class Site:
     stage: "layer2" … "layer5". index: its number among the slots of that stage. slots: how many those are.
     channels: of the block's input. width: its inner width, that of its spatial convolution's output.
     spatial: input channels of its spatial convolution, or 0 where the block lets no module take that one's place.
+    inner: whether the block has the place `inner`.
     """
 
     stage: str
@@ -23,6 +24,7 @@ class Site:
     width: int
     slots: int = 1
     spatial: int = 0
+    inner: bool = False
 
 
 class Temporal(nn.Module):
