@@ -93,14 +93,14 @@ def test_a_full_disk_is_told_in_one_line(
     assert not [p for p in (tmp_path / "run").rglob("*") if p.is_file()]
 
 
-@pytest.mark.parametrize("name", ["tsn_resnet18", "tsm_mobilenetv2"])
+@pytest.mark.parametrize("name", ["tsn_resnet18", "tsm_mobilenetv2", "tefe_resnet18", "mdt_resnet18"])
 def test_cost_prints_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["cost", name, "--classes", "10", "--frames", "2", "--size", "64", "--json"]
     code, out, _ = call(*words, capsys=capsys)
     answer = json.loads(out)
     assert code == 0
     assert set(answer) == {"model", "parameters", "macs", "rule", "input"}
-    assert answer["input"] == [1, 2, 3, 64, 64]
+    assert answer["input"] == [1, 2, 15 if name.startswith("mdt") else 3, 64, 64]
 
 
 def test_the_whole_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from kinesics.engine.optim import NORMS
 from kinesics.errors import UserError
 from kinesics.models.backbones.backbone import STAGES, InputNorm
-from kinesics.models.build import BACKBONES, MODELS, SYSTEMS, create_model, model_table
+from kinesics.models.build import BACKBONES, MODELS, SYSTEMS, create_model, fixes_steps, model_table
 from kinesics.models.recognizer import Recognizer
 from tests.models.names import RESNETS, mobilenetv2
 
@@ -41,7 +41,7 @@ def frames(name: str) -> int:
 
 def create(name: str, num_classes: int, t: int, **arguments: Any) -> Recognizer:
     """The model for clips of t segments."""
-    if SYSTEMS[name.partition("_")[0]].fixes_steps:
+    if fixes_steps(name):
         arguments["num_steps"] = t
     return create_model(name, num_classes, **arguments)
 
@@ -52,7 +52,7 @@ def settled() -> Settled:
     made: dict[tuple[str, int], Recognizer] = {}
 
     def get(name: str, t: int = 4) -> Recognizer:
-        key = (name, t if SYSTEMS[name.partition("_")[0]].fixes_steps else 4)
+        key = (name, t if fixes_steps(name) else 4)
         if key not in made:
             torch.manual_seed(0)
             model = create(name, 5, t, dropout=0.0)

@@ -25,6 +25,7 @@ from kinesics.data.dataset import read_clip
 from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.live_flow import LiveFlow
 from kinesics.data.transforms import test_crops
+from kinesics.engine.crew import how_it_ended
 from kinesics.errors import UserError, VideoError
 from kinesics.types import VideoItem, VideoReader
 from kinesics.video.frames import MemoryReader
@@ -169,9 +170,7 @@ class _Worker:
         except (EOFError, OSError):
             culprit = self.current.value if self.current.value in self.pending else index
             self.process.join()
-            number = -(self.process.exitcode or 0)
-            how = signal.Signals(number).name if number in set(signal.Signals) else f"exit code {-number}"
-            path = self.pending[culprit].path
+            how, path = how_it_ended(self.process.exitcode), self.pending[culprit].path
             self.failed[culprit] = VideoError(f"{path}: decoding it ended the process ({how})", "error")
         return None
 

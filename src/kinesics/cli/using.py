@@ -136,18 +136,19 @@ def cost(
     """
     from kinesics.cli.show import say, show_json
     from kinesics.metrics.cost import cost as count
-    from kinesics.models.build import create_model
+    from kinesics.models.build import create_model, fixes_steps
 
     for name, value in (("--classes", classes), ("--frames", frames), ("--size", size)):
         if value < 1:
             raise UserError(f"{name}: wanted a number from 1 up, found {value}")
-    counted = count(create_model(model, classes), (1, frames, 3, size, size), rule)
+    built = create_model(model, classes, num_steps=frames) if fixes_steps(model) else create_model(model, classes)
+    counted = count(built, (1, frames, built.channels, size, size), rule)
     answer = {
         "model": model,
         "parameters": counted.parameters,
         "macs": counted.macs,
         "rule": rule,
-        "input": [1, frames, 3, size, size],
+        "input": list(counted.input),
     }
     if json:
         show_json(answer)

@@ -23,7 +23,7 @@ from kinesics.engine.train import Task, train_model
 from kinesics.engine.watch import Watch
 from kinesics.errors import UserError
 from kinesics.files import read_text, write_text
-from kinesics.models.build import SYSTEMS, create_model
+from kinesics.models.build import create_model, fixes_steps
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.weights import load_weights
 from kinesics.types import VideoItem
@@ -140,7 +140,7 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
     torch.manual_seed(recipe.seed)
     settings = recipe.model
     arguments = {"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments}
-    if settings.system in SYSTEMS and SYSTEMS[settings.system].fixes_steps:
+    if fixes_steps(settings.name):
         arguments.setdefault("num_steps", recipe.input.num_segments * recipe.input.steps_per_segment)
     model = create_model(
         settings.name,

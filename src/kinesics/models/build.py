@@ -54,11 +54,6 @@ class System:
     stream: Callable[..., nn.Module] | None = None
     frames: int = 1
 
-    @property
-    def fixes_steps(self) -> bool:
-        """Whether a model of it is made for one number of time steps, its argument num_steps."""
-        return "num_steps" in own_arguments(self.slot)
-
 
 SYSTEMS: dict[str, System] = {
     "tsn": System(tsn, ("average", "ordered"), "Temporal Segment Networks: every frame for itself"),
@@ -154,6 +149,13 @@ PARTS: dict[str, tuple[str, str]] = {
 }
 """Every model's system and backbone."""
 MODELS: dict[str, Callable[..., Recognizer]] = {name: partial(build, *parts) for name, parts in PARTS.items()}
+
+
+def fixes_steps(name: str) -> bool:
+    """Whether a model is made for one number of time steps, its argument num_steps. Raises UserError for no model."""
+    if name not in PARTS:
+        raise unknown("model", name, PARTS)
+    return "num_steps" in own_arguments(SYSTEMS[PARTS[name][0]].slot)
 
 
 def create_model(

@@ -44,6 +44,11 @@ class Recognizer(nn.Module):
         return self.name.partition("_")[2]
 
     @property
+    def channels(self) -> int:
+        """Channels of a time step: of a frame or a flow, times the frames of a time step."""
+        return len(self.mean) * int(self.arguments["frames_per_segment"])
+
+    @property
     def mean(self) -> tuple[float, ...]:
         """What is subtracted from each channel of a frame, on the scale 0–1, in `input_norm.order`."""
         return self.input_norm.mean
