@@ -93,3 +93,9 @@ def test_a_single_frame_does_not_move(tmp_path: Path) -> None:
 def test_wrong_settings_are_named(values: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         FlowSettings(**values)  # type: ignore[arg-type]
+
+
+def test_no_time_to_wait_is_refused(tiny_set: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="stall_seconds: wanted a time above 0"):
+        extract_flow(tiny_set, tmp_path / "flow", QUICK, stall_seconds=0)
+    assert not (tmp_path / "flow").exists()

@@ -73,7 +73,7 @@ def test_nothing_to_do_and_a_caller_that_leaves() -> None:
     answers = crew.results(["echo 1", "hang", "hang"])
     next(answers)
     started = time.monotonic()
-    answers.close()  # type: ignore[attr-defined]
+    answers.close()
     assert time.monotonic() - started < 20
 
 

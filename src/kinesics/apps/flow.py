@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -79,14 +80,15 @@ def extract_flow(
 
     A file has as many flows as the video has frames; the last repeats the one before it. Videos whose file is there are
     not done again, and one that cannot be decoded, ends its process, or gives no frame for `stall_seconds`, is reported
-    and stops nothing else. device: where tvl1 computes: cpu, cuda, or auto for a GPU if there
-    is one.
+    and stops nothing else. device: where tvl1 computes: cpu, cuda, or auto for a GPU if there is one.
 
     Raises:
-        UserError: no usable videos, no such device, or `out` holds flow of other settings.
+        UserError: no usable videos, no such device, no time to wait, or `out` holds flow of other settings.
         KinesicsError: the disk is full or the folder cannot be written.
     """
     settings, out = settings or FlowSettings(), Path(out)
+    if not stall_seconds > 0:
+        raise UserError(f"stall_seconds: wanted a time above 0, found {stall_seconds:g}")
     check_device(device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -102,14 +104,15 @@ def extract_flow(
     )
     outcomes: dict[str, FlowOutcome] = {}
     try:
-        for place, found in crew.results(todo):
-            item = todo[place]
-            if isinstance(found, Exception):
-                if not isinstance(found, VideoError | UserError | IndexError | LostError):
-                    raise found  # the disk, not the video
-                found = FlowOutcome(item.id, error=str(found))
-            outcomes[item.id] = found
-            progress(len(items) - len(todo) + len(outcomes), len(items), Path(item.id).name)
+        with closing(crew.results(todo)) as results:
+            for place, found in results:
+                item = todo[place]
+                if isinstance(found, Exception):
+                    if not isinstance(found, VideoError | UserError | IndexError | LostError):
+                        raise found  # the disk, not the video
+                    found = FlowOutcome(item.id, error=str(found))
+                outcomes[item.id] = found
+                progress(len(items) - len(todo) + len(outcomes), len(items), Path(item.id).name)
     finally:
         for item in todo:  # what a process had begun when it ended
             remove_unfinished(folder.file(item.id))

@@ -117,14 +117,15 @@ def models() -> None:
 
 
 def cost(
-    model: Positional[str],
+    model: Positional[str | None] = None,
     classes: int = 400,
     frames: int = 8,
     size: int = 224,
     rule: Literal["conv+fc", "conv+fc+bn"] = "conv+fc",
+    table: bool = False,
     json: bool = False,
 ) -> None:
-    """Count the parameters and multiply-accumulates of a model.
+    """Count the parameters and multiply-accumulates of a model, or of all that the papers print.
 
     Args:
         model: A name from `kinesics models`.
@@ -132,12 +133,24 @@ def cost(
         frames: Time steps T of a clip.
         size: Height and width of the input in pixels.
         rule: What is counted: convolutions and fully connected layers, or BatchNorm too.
+        table: The papers' own figures beside ours, for every model of their tables that is here.
         json: Print JSON.
     """
     from kinesics.cli.show import say, show_json
     from kinesics.metrics.cost import cost as count
     from kinesics.models.build import create_model, fixes_steps
 
+    if table:
+        from kinesics.apps.cost_table import lines, markdown
+
+        found = lines()
+        if json:
+            show_json([line.row() for line in found])
+        else:
+            say(markdown(found).rstrip())
+        return
+    if model is None:
+        raise UserError("cost: wanted a model (`kinesics models` prints their names) or --table")
     for name, value in (("--classes", classes), ("--frames", frames), ("--size", size)):
         if value < 1:
             raise UserError(f"{name}: wanted a number from 1 up, found {value}")

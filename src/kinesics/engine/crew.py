@@ -6,7 +6,7 @@ import multiprocessing
 import queue
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -33,14 +33,17 @@ class Crew(Generic[Thing, Result]):
     """
 
     def __init__(self, work: Work[Thing, Result], size: int, *, stall_seconds: float, preload: str = "") -> None:
-        self.work, self.size, self.stall_seconds = work, size, stall_seconds
+        self.work, self.size, self.stall_seconds = work, max(1, size), stall_seconds
         quick = "forkserver" in multiprocessing.get_all_start_methods()
         self.context: Any = multiprocessing.get_context("forkserver" if quick else "spawn")
         if quick and preload:
             self.context.set_forkserver_preload([preload])  # imported once, not once a process
 
-    def results(self, things: Sequence[Thing]) -> Iterator[tuple[int, Result | Exception]]:
-        """The place of each thing and what came of it, as they come: the result, the error of `work`, or LostError."""
+    def results(self, things: Sequence[Thing]) -> Generator[tuple[int, Result | Exception], None, None]:
+        """The place of each thing and what came of it, as they come: the result, the error of `work`, or LostError.
+
+        Closing the generator ends the processes.
+        """
         todo: queue.SimpleQueue[int] = queue.SimpleQueue()
         for place in range(len(things)):
             todo.put(place)

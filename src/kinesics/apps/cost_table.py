@@ -1,0 +1,152 @@
+"""What the papers print of their models' size and cost, beside our count of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from kinesics.metrics.cost import Rule, cost
+from kinesics.models.build import create_model
+
+
+@dataclass(frozen=True)
+class Printed:
+    """A row of a paper's table. Size in millions of parameters, cost in G; None where the paper prints none.
+
+    classes: how many the parameters are counted with. macs_classes: and the cost, where that differs.
+    steps, height, width: of the clip that the cost is of. each: what one MAC counts for in the paper.
+    note: why the two differ.
+    """
+
+    paper: str
+    row: str
+    model: str
+    classes: int
+    size: float | None = None
+    cost: float | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    macs_classes: int | None = None
+    steps: int = 8
+    height: int = 224
+    width: int = 224
+    rule: Rule = "conv+fc"
+    each: int = 1
+    note: str = ""
+
+
+def lfe(name: str, layers: tuple[str, ...], size: float, giga: float, note: str = "") -> Printed:
+    """A row of MLFE's table 1."""
+    arguments = {"layers": layers}
+    return Printed("MLFE, table 1", name, "mlfe_resnet50", 400, size, giga, arguments, macs_classes=10, note=note)
+
+
+def tefe(steps: int, giga: float) -> Printed:
+    """A row of TEFE's table 1."""
+    arguments = {"num_steps": steps}
+    name = f"TEFE, {steps} frames"
+    return Printed(
+        "TEFE, table 1", name, "tefe_resnet50", 174, None, giga, arguments, None, steps, 224, 256, "conv+fc+bn"
+    )
+
+
+HIDDEN = "with fc_hidden=64, which equation 8 does not have, 24.79 M"
+TABLE = (
+    Printed("MLFE, table 1", "TSM", "tsm_resnet50", 400, 24.3, 33.0, macs_classes=10, note="as TSM's paper has it"),
+    lfe("TSM + LFE (Conv2_x)", ("layer2",), 24.4, 33.35),
+    lfe("TSM + LFE (Conv3_x)", ("layer3",), 24.6, 33.36),
+    lfe("TSM + LFE (Conv4_x)", ("layer4",), 24.4, 33.01),
+    lfe("TSM + MLFE", ("layer2", "layer3", "layer4"), 24.8, 33.72, HIDDEN),
+    Printed("MLFE, table 3", "Proposed-RGB, BN-Inception", "mlfe_bninception", 10, 10.5, None),
+    Printed("MLFE, table 3", "TSN, BN-Inception", "tsn_bninception", 7, 10.3, None),
+    Printed(
+        "MLFE, table 3",
+        "STP-RGB, one segment",
+        "stp_bninception",
+        7,
+        10.3,
+        16.4,
+        steps=4,
+        each=2,
+        note="the paper counts biases, ReLU and pooling as well: 16.39",
+    ),
+    tefe(8, 90),
+    tefe(16, 181),
+)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row with our count: parameters, and the cost as the paper counts it, in single units."""
+
+    printed: Printed
+    parameters: int
+    cost: int
+
+    @property
+    def deviations(self) -> tuple[float | None, float | None]:
+        """Ours against what is printed, size and cost, as shares: 0.01 is one per cent more."""
+        size, giga = self.printed.size, self.printed.cost
+        return (
+            None if size is None else self.parameters / (size * 1e6) - 1,
+            None if giga is None else self.cost / (giga * 1e9) - 1,
+        )
+
+    def row(self) -> dict[str, Any]:
+        """As JSON."""
+        size, giga = self.deviations
+        return {
+            "table": self.printed.paper,
+            "row": self.printed.row,
+            "model": self.printed.model,
+            "parameters": self.parameters,
+            "printed_millions": self.printed.size,
+            "size_deviation": size,
+            "cost": self.cost,
+            "printed_giga": self.printed.cost,
+            "cost_deviation": giga,
+            "rule": self.printed.rule if self.printed.each == 1 else f"{self.printed.each} × {self.printed.rule}",
+            "note": self.printed.note,
+        }
+
+
+def lines() -> list[Line]:
+    """Every row of TABLE, counted. Nothing is computed but shapes."""
+    return [counted(printed) for printed in TABLE]
+
+
+def counted(printed: Printed) -> Line:
+    """A row with our count of its model."""
+    model = create_model(printed.model, printed.classes, **printed.arguments)
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    if printed.macs_classes:
+        model = create_model(printed.model, printed.macs_classes, **printed.arguments)
+    shape = (1, printed.steps, model.channels, printed.height, printed.width)
+    return Line(printed, parameters, printed.each * cost(model, shape, printed.rule).macs)
+
+
+def markdown(found: list[Line]) -> str:
+    """The rows as a table for `docs/cost.md`."""
+    head = [
+        "| table | row | parameters | printed | off by | G | printed | off by | counted | |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    return "\n".join([*head, *(markdown_row(line.row()) for line in found)]) + "\n"
+
+
+def markdown_row(row: Mapping[str, Any]) -> str:
+    """One of them."""
+    size, giga = row["printed_millions"], row["printed_giga"]
+    cells = [
+        row["table"],
+        row["row"],
+        f"{row['parameters']:,}",
+        "" if size is None else f"{size:g} M",
+        "" if size is None else f"{100 * row['size_deviation']:+.1f} %",
+        "" if giga is None else f"{row['cost'] / 1e9:.2f}",
+        "" if giga is None else f"{giga:g}",
+        "" if giga is None else f"{100 * row['cost_deviation']:+.1f} %",
+        row["rule"],
+        row["note"],
+    ]
+    return f"| {' | '.join(cells)} |"
