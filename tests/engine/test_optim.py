@@ -17,6 +17,7 @@ from kinesics.engine.optim import (
     clip_losses,
     frozen_norms,
     make_optimizer,
+    parameter_groups,
     rate_at,
     set_rates,
     train_mode,
@@ -69,6 +70,25 @@ def test_which_norms_move(kind: str, moving: int) -> None:
     norms = [m for m in model.modules() if isinstance(m, torch.nn.BatchNorm2d)]
     assert sum(m.training for m in norms) == sum(m.weight.requires_grad for m in norms) == moving
     assert len(norms) - len(frozen_norms(model, optim)) == moving
+
+
+@pytest.mark.parametrize("name", ["tefe_resnet18", "mdt_resnet18"])
+@pytest.mark.parametrize("kind", ["partial", "frozen"])
+def test_what_a_system_adds_is_never_frozen(name: str, kind: str) -> None:
+    model = create_model(name, 3)
+    optim = OptimConfig(frozen_stages=4, batch_norm=kind)  # type: ignore[arg-type]
+    learning = {id(p) for group in parameter_groups(model, optim) for p in group["params"]}  # type: ignore[attr-defined]
+    train_mode(model, optim)
+    added = {key for key, _ in model.named_parameters() if "temporal" in key}
+    assert added
+    for key, parameter in model.named_parameters():
+        if key in added:
+            assert id(parameter) in learning, key
+        elif model.stage_of(key) in (0, 1, 2, 3):
+            assert id(parameter) not in learning, key
+    for key, module in model.named_modules():
+        if isinstance(module, torch.nn.BatchNorm1d | torch.nn.BatchNorm2d) and "temporal" in key:
+            assert module.training, key
 
 
 @given(st.integers(1, 5), st.integers(2, 6), st.integers(0, 99), st.sampled_from([0.0, 0.1]))
