@@ -68,5 +68,5 @@ def torchvision_operator() -> Any:
         return None
     try:
         return importlib.import_module("torchvision.ops").deform_conv2d
-    except Exception:  # noqa: BLE001 - a build for another torch fails in ways of its own
+    except (RuntimeError, OSError, ImportError, AttributeError):  # made for another torch
         return None
