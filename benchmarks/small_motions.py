@@ -22,9 +22,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kinesics.apps.demo import demo_recipe
 from kinesics.apps.evaluate import test
 from kinesics.apps.flow import extract_flow
-from kinesics.config import InputConfig, ModelConfig, OptimConfig, Recipe
+from kinesics.config import InputConfig
 from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.puppets import PAIRS, PuppetSettings, make_puppets
 from kinesics.engine.checkpoint import CHECKPOINT
@@ -47,22 +48,8 @@ PUPPETS = PuppetSettings(
 )
 """A camera that stands still before nothing else that moves: minutes are few to learn what to leave out."""
 FLOW = FlowSettings("tvl1", bound=8.0, short_side=96)
-BASE = Recipe(
-    model=ModelConfig(backbone="efficientnet_lite0", dropout=0.0),
-    input=InputConfig(num_segments=4, resize=96, size=96, crop="centre"),
-    optim=OptimConfig(
-        optimizer="adamw",
-        learning_rate=1e-3,
-        weight_decay=0.01,
-        epochs=6,
-        batch_size=8,
-        schedule="cosine",
-        warmup_epochs=0.3,
-        batch_norm="train",
-        head_rate=1.0,
-        frozen_stages=2,
-    ),
-)
+DEMO = demo_recipe("tsn", 0)
+BASE = replace(DEMO, input=replace(DEMO.input, num_segments=4, resize=96, size=96))
 STP = replace(BASE.input, num_segments=1, steps_per_segment=4, stride=6)
 """A clip of 24 frames is about what the paper takes for one segment: 20 frames in four parts."""
 STACKS = replace(STP, modality="flow", frames_per_segment=5)
@@ -74,6 +61,7 @@ SYSTEMS: dict[str, tuple[str, InputConfig, dict[str, int]]] = {
     "mlfe": ("mlfe", BASE.input, HALVES),
     "stp_rgb": ("stp", STP, {}),
     "stp_flow": ("stp", STACKS, {}),
+    "tefe": ("tefe", BASE.input, {}),
 }
 FUSED = {"stp_rgb + stp_flow (1 : 1.5)": {"stp_rgb": 1.0, "stp_flow": 1.5}}
 Hits = npt.NDArray[np.float64]
