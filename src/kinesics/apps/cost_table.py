@@ -142,11 +142,17 @@ def markdown_row(row: Mapping[str, Any]) -> str:
         row["row"],
         f"{row['parameters']:,}",
         "" if size is None else f"{size:g} M",
-        "" if size is None else f"{100 * row['size_deviation']:+.1f} %",
+        "" if size is None else percent(row["size_deviation"]),
         "" if giga is None else f"{row['cost'] / 1e9:.2f}",
         "" if giga is None else f"{giga:g}",
-        "" if giga is None else f"{100 * row['cost_deviation']:+.1f} %",
+        "" if giga is None else percent(row["cost_deviation"]),
         row["rule"],
         row["note"],
     ]
     return f"| {' | '.join(cells)} |"
+
+
+def percent(share: float) -> str:
+    """0.0049 → "+0.5 %", and neither + nor − before 0.0."""
+    text = f"{100 * share:+.1f} %"
+    return text[1:] if text[1:] == "0.0 %" else text
