@@ -29,7 +29,7 @@ import torch
 from kinesics.apps.flow import extract_flow
 from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.puppets import PuppetSettings, make_puppets
-from kinesics.flow.methods import PIXELS_AT_ONCE, Estimator, Gray, dis, farneback, tvl1, tvl1_by_opencv
+from kinesics.flow.methods import Estimator, Gray, dis, farneback, pairs_at_once, tvl1, tvl1_by_opencv
 from kinesics.flow.tvl1 import TVL1Settings, compiled_step
 
 HEIGHT, WIDTH, EDGE = 256, 340, 16
@@ -88,7 +88,7 @@ def pairs() -> dict[str, Pair]:
 
 def methods() -> dict[str, tuple[Estimator, int]]:
     """The methods, and how many pairs each takes at a time."""
-    at_once = PIXELS_AT_ONCE // (HEIGHT * WIDTH)
+    at_once = pairs_at_once(HEIGHT, WIDTH)
     alike: Callable[[], Estimator] = lambda: tvl1_by_opencv(TVL1Settings())  # noqa: E731
     return {
         "tvl1 by OpenCV, same settings": (alike(), 1),

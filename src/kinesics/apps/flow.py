@@ -21,7 +21,7 @@ from kinesics.engine.crew import Alive, Crew, LostError
 from kinesics.engine.run import check_device
 from kinesics.errors import UserError, VideoError
 from kinesics.files import remove_unfinished, write_text
-from kinesics.flow.methods import PIXELS_AT_ONCE, Gray, grey
+from kinesics.flow.methods import Gray, grey, pairs_at_once
 from kinesics.types import VideoItem, VideoReader
 from kinesics.version import __version__
 from kinesics.video.decode import open_video
@@ -177,7 +177,7 @@ def flow_of(
 ) -> Iterator[npt.NDArray[np.uint8]]:
     """A quantised flow for each frame, to the next; `held` gets whether the camera's movement was found."""
     last = np.full((reader.height, reader.width, 2), STILL, dtype=np.uint8)
-    at_once = max(1, PIXELS_AT_ONCE // (reader.height * reader.width))
+    at_once = pairs_at_once(reader.height, reader.width, device)
     for pictures in overlapping(gray_frames(reader), at_once + 1):
         found, holds = flow_between(pictures[:-1], pictures[1:], settings, device)
         held += holds

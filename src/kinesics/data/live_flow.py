@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from kinesics.data.flow_folder import FlowSettings
-from kinesics.flow.methods import PIXELS_AT_ONCE, Flow, Gray, estimator, grey
+from kinesics.flow.methods import Flow, Gray, estimator, grey, pairs_at_once
 from kinesics.flow.warp import warped_flow
 from kinesics.types import VideoReader
 from kinesics.video.convert import fit, resized
@@ -34,7 +34,7 @@ class LiveFlow:
         frames, where = torch.unique(torch.cat([starts, starts + 1]), return_inverse=True)
         pictures = grey(self.reader.frames_at(frames).permute(0, 2, 3, 1).numpy())
         first, second = (pictures[part.numpy()] for part in where.chunk(2))
-        step = max(1, PIXELS_AT_ONCE // first[0].size)
+        step = pairs_at_once(*first.shape[1:])
         size, flows = (self.height, self.width), []
         for at in range(0, len(first), step):
             found, _ = flow_between(first[at : at + step], second[at : at + step], self.settings)

@@ -22,8 +22,8 @@ Gray = npt.NDArray[np.uint8]
 Flow = npt.NDArray[np.float32]
 Estimator = Callable[[Gray, Gray], Flow]
 """(N, H, W) twice → (N, H, W, 2)."""
-PIXELS_AT_ONCE = 400_000
-"""Of the pairs that one call should get: four of 256 × 340. More no longer fit a CPU's cache."""
+CACHE_PIXELS, GPU_PIXELS = 400_000, 12_000_000
+"""Of the pairs that one call should get: what fits a CPU's cache, four pairs of 256 × 340; what keeps a GPU busy."""
 
 
 def tvl1(device: str = "cpu") -> Estimator:
@@ -94,6 +94,11 @@ def pair_by_pair(flow_of: Callable[[Gray, Gray], Any]) -> Estimator:
     return lambda first, second: np.stack(
         [np.asarray(flow_of(*pair), dtype=np.float32) for pair in zip(first, second, strict=True)]
     )
+
+
+def pairs_at_once(height: int, width: int, device: str = "cpu") -> int:
+    """How many pairs of pictures of a size an estimator should get in one call."""
+    return max(1, (CACHE_PIXELS if device == "cpu" else GPU_PIXELS) // (height * width))
 
 
 def grey(frames_THWC: npt.NDArray[np.uint8]) -> Gray:
