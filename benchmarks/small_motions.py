@@ -7,7 +7,7 @@ writes OUT/table.md. All see four time steps of the same clips, from the same Im
 epochs; the seed decides the order of clips, their crops and the classifier's start, not the clips themselves.
 
 The interval of a figure is the bootstrap's 95 %: clips and seeds are drawn with replacement, 2,000 times. Differences
-to TSM draw the same clips for both.
+to TSM draw the same clips for both. Played backwards, a clip keeps its label: who sees its direction is then wrong.
 """
 
 from __future__ import annotations
@@ -21,17 +21,21 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from kinesics.apps.demo import demo_recipe
 from kinesics.apps.evaluate import test
 from kinesics.apps.flow import extract_flow
 from kinesics.config import InputConfig
 from kinesics.data.flow_folder import FlowSettings
+from kinesics.data.manifest import Manifest, read_manifest, write_manifest
 from kinesics.data.puppets import PAIRS, PuppetSettings, make_puppets
 from kinesics.engine.checkpoint import CHECKPOINT
 from kinesics.engine.run import train
 from kinesics.metrics.fusion import fuse
 from kinesics.types import Scores
+from kinesics.video.decode import open_video
+from kinesics.video.write import write_video
 
 DIRECTED = tuple(name for pair in PAIRS for name in pair if "hand" not in name)
 PUPPETS = PuppetSettings(
@@ -67,21 +71,37 @@ FUSED = {"stp_rgb + stp_flow (1 : 1.5)": {"stp_rgb": 1.0, "stp_flow": 1.5}}
 Hits = npt.NDArray[np.float64]
 
 
-def run(name: str, seed: int, out: Path) -> tuple[Scores, float]:
-    """The test scores of a system, and the minutes that training it took."""
+def play_backwards(data: Path, out: Path) -> Path:
+    """The test clips of a manifest with their frames in reverse, under the same names and labels; their manifest."""
+    rows = []
+    for row in read_manifest(data).rows:
+        if row.split == "test":
+            reader = open_video(data.parent / row.path)
+            frames = reader.frames_at(torch.arange(reader.num_frames - 1, -1, -1)).permute(0, 2, 3, 1).numpy()
+            write_video(out / row.path, frames, fps=reader.fps)
+            reader.close()
+            rows.append(row)
+    write_manifest(Manifest(out / data.name, tuple(rows)), out / data.name)
+    return out / data.name
+
+
+def run(name: str, seed: int, out: Path) -> tuple[Scores, Scores, float]:
+    """The test scores of a system, those of the clips played backwards, and the minutes that training it took."""
     system, input, arguments = SYSTEMS[name]
     model = replace(BASE.model, system=system, arguments=arguments)
     recipe = replace(BASE, name=name, model=model, input=input, seed=seed)
     folder, data = out / f"{name}-{seed}", out / "puppets" / "puppets.csv"
     flow = out / "flow" if input.modality == "flow" else None
-    note, scores = folder / "minutes.json", folder / "test-one" / "scores.npz"
+    note, scores, reverse = folder / "minutes.json", folder / "test-one/scores.npz", folder / "backwards/scores.npz"
     if not (note.is_file() and scores.is_file()):
         started = time.perf_counter()
         train(recipe, data, folder, flow=flow, resume=(folder / CHECKPOINT).is_file())
         minutes = (time.perf_counter() - started) / 60
         test(folder, data, flow=flow)
         note.write_text(json.dumps(minutes), encoding="utf-8")
-    return Scores.load(scores), json.loads(note.read_text(encoding="utf-8"))
+    if not reverse.is_file():
+        test(folder, out / "backwards" / data.name, flow=flow and out / "backwards-flow", out=reverse.parent)
+    return Scores.load(scores), Scores.load(reverse), json.loads(note.read_text(encoding="utf-8"))
 
 
 def hits(streams: list[Scores]) -> Hits:
@@ -103,7 +123,7 @@ def interval(statistic: Callable[[npt.NDArray[np.int64], npt.NDArray[np.int64]],
     return f"{100 * value:.1f} ({100 * low:.1f} to {100 * high:.1f})"
 
 
-def table(scores: dict[str, list[Scores]], minutes: dict[str, list[float]]) -> str:
+def table(scores: dict[str, list[Scores]], backwards: dict[str, list[Scores]], minutes: dict[str, list[float]]) -> str:
     """The table of docs/results.md."""
     first = next(iter(scores.values()))[0]
     order = np.argsort(first.ids)
@@ -112,14 +132,16 @@ def table(scores: dict[str, list[Scores]], minutes: dict[str, list[float]]) -> s
     right = {name: hits(streams) for name, streams in scores.items()}
     lines = [
         f"| system | all {len(first.classes)} classes | {len(DIRECTED)} with a direction | the others "
-        "| against TSM, all | seeds | minutes a training |",
-        "|---|---|---|---|---|---|---|",
+        "| those with a direction, played backwards | against TSM, all | seeds | minutes a training |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for name, found in right.items():
         columns = []
         for chosen in (directed | ~directed, directed, ~directed):
             part = found[:, chosen]
             columns.append(interval(lambda s, c, part=part: float(part[s][:, c].mean()), part.shape))
+        reverse = hits(backwards[name])[:, directed]
+        columns.append(interval(lambda s, c, part=reverse: float(part[s][:, c].mean()), reverse.shape))
         difference = "" if name == "tsm" else against(found, right["tsm"])
         each = " ".join(f"{100 * value:.1f}" for value in found.mean(axis=1))
         took = f"{np.mean(minutes[name]):.1f}" if name in minutes else ""
@@ -140,22 +162,29 @@ def main() -> None:
     parser.add_argument("--systems", nargs="+", default=list(SYSTEMS))
     flags = parser.parse_args()
     data = make_puppets(flags.out / "puppets", PUPPETS)
+    reverse = flags.out / "backwards" / data.name
+    if not reverse.is_file():
+        play_backwards(data, reverse.parent)
     if any(SYSTEMS[name][1].modality == "flow" for name in flags.systems):
         print(*extract_flow(data, flags.out / "flow", FLOW).lines(), sep="\n", flush=True)
+        print(*extract_flow(reverse, flags.out / "backwards-flow", FLOW).lines(), sep="\n", flush=True)
     scores: dict[str, list[Scores]] = {name: [] for name in flags.systems}
+    backwards: dict[str, list[Scores]] = {name: [] for name in flags.systems}
     minutes: dict[str, list[float]] = {name: [] for name in flags.systems}
     for seed in range(flags.seeds):
         for name in flags.systems:
-            found, took = run(name, seed, flags.out)
+            found, reversed_scores, took = run(name, seed, flags.out)
             scores[name].append(found)
+            backwards[name].append(reversed_scores)
             minutes[name].append(took)
             print(f"{name}, seed {seed}: {100 * hits([found]).mean():.1f} % in {took:.1f} min", flush=True)
     for title, weights in FUSED.items():
         if all(name in scores for name in weights):
-            scores[title] = [
-                fuse({name: scores[name][seed] for name in weights}, weights) for seed in range(flags.seeds)
-            ]
-    text = table(scores, minutes)
+            for streams in (scores, backwards):
+                streams[title] = [
+                    fuse({name: streams[name][seed] for name in weights}, weights) for seed in range(flags.seeds)
+                ]
+    text = table(scores, backwards, minutes)
     (flags.out / "table.md").write_text(text, encoding="utf-8")
     print(text)
 
