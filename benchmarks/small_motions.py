@@ -23,13 +23,13 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kinesics.apps.demo import demo_recipe
+from kinesics.apps import demo
 from kinesics.apps.evaluate import test
 from kinesics.apps.flow import extract_flow
 from kinesics.config import InputConfig
 from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.manifest import Manifest, read_manifest, write_manifest
-from kinesics.data.puppets import PAIRS, PuppetSettings, make_puppets
+from kinesics.data.puppets import PAIRS, make_puppets
 from kinesics.engine.checkpoint import CHECKPOINT
 from kinesics.engine.run import train
 from kinesics.metrics.fusion import fuse
@@ -38,21 +38,10 @@ from kinesics.video.decode import open_video
 from kinesics.video.write import write_video
 
 DIRECTED = tuple(name for pair in PAIRS for name in pair if "hand" not in name)
-PUPPETS = PuppetSettings(
-    size=96,
-    clips_per_class=90,
-    classes=(*DIRECTED, "nod", "shake_head"),
-    amplitude_percent=15.0,
-    motion_share=(0.85, 1.0),
-    val_share=0.1,
-    test_share=0.25,
-    distractors=0,
-    jitter_percent=0.0,
-    noise=0.0,
-)
+PUPPETS = replace(demo.PUPPETS, size=96, classes=(*DIRECTED, "nod", "shake_head"), hand_percent=None)
 """A camera that stands still before nothing else that moves: minutes are few to learn what to leave out."""
 FLOW = FlowSettings("tvl1", bound=8.0, short_side=96)
-DEMO = demo_recipe("tsn", 0)
+DEMO = demo.demo_recipe("tsn", 0)
 BASE = replace(DEMO, input=replace(DEMO.input, num_segments=4, resize=96, size=96))
 STP = replace(BASE.input, num_segments=1, steps_per_segment=4, stride=6)
 """A clip of 24 frames is about what the paper takes for one segment: 20 frames in four parts."""

@@ -238,6 +238,7 @@ def test_pev_takes_the_observers_view_and_three_folds(tmp_path: Path) -> None:
     assert imported.classes is not None
     assert len(imported.classes) == 7
     assert "1 clips of the actor's view were left out" in notes(imported)
+    assert "1 skipped, no class folders in them: readme" in notes(imported)
 
 
 def test_ma10_from_lists_of_folds(tmp_path: Path) -> None:

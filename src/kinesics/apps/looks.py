@@ -21,10 +21,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kinesics.data.dataset import read_clip
+from kinesics.data.dataset import crop_views, read_clip
 from kinesics.data.flow_folder import FlowSettings
 from kinesics.data.live_flow import LiveFlow
-from kinesics.data.transforms import test_crops
 from kinesics.engine.crew import how_it_ended
 from kinesics.errors import UserError, VideoError
 from kinesics.types import VideoItem, VideoReader
@@ -71,17 +70,6 @@ def look_at_frames(
     clip = torch.unflatten(stacked, 0, (indices[..., 0].numel(), indices.shape[-1])).flatten(1, 2)
     first = indices[0].flatten().tolist()
     return Look(crop_views(clip.contiguous(), plan).numpy(), tuple(first), tuple(index / fps for index in first))
-
-
-def crop_views(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
-    """(num_clips · T, C, H, W) → (V, T, C, size, size)."""
-    clips = torch.unflatten(clip_TCHW, 0, (plan.num_clips, -1))
-    return torch.cat(
-        [
-            test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops, modality=plan.modality)
-            for clip in clips
-        ]
-    )
 
 
 def looks(

@@ -97,13 +97,19 @@ class TestClips(Dataset[Sample | VideoError]):
             frames_TCHW, frames, _ = read_clip(item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1))
         except VideoError as error:
             return error
-        clips = torch.unflatten(frames_TCHW, 0, (plan.num_clips, -1))
-        crops = [
+        target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
+        return Sample(item.id, crop_views(frames_TCHW, plan), target, torch.unflatten(frames, 0, (plan.num_clips, -1)))
+
+
+def crop_views(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
+    """(num_clips · T, C, H, W) → (V, T, C, size, size)."""
+    clips = torch.unflatten(clip_TCHW, 0, (plan.num_clips, -1))
+    return torch.cat(
+        [
             test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops, modality=plan.modality)
             for clip in clips
         ]
-        target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
-        return Sample(item.id, torch.cat(crops), target, torch.unflatten(frames, 0, (plan.num_clips, -1)))
+    )
 
 
 def read_clip(

@@ -1,7 +1,7 @@
 """TV-L1 optical flow of many pairs of pictures at once, in PyTorch.
 
 Source: Zach, Pock, Bischof, A duality based approach for realtime TV-L1 optical flow, DAGM 2007; the discrete form is
-that of Sánchez Pérez, Meinhardt-Llopis, Facciolo, TV-L1 optical flow estimation, IPOL 2013, equations 11 to 19.
+that of Sánchez Pérez, Meinhardt-Llopis, Facciolo, TV-L1 optical flow estimation, IPOL 2013.
 
 The pictures of a batch lie in one row of pixels, row after row and picture after picture, so that the pixel to the
 right is one place on and the one below a width on. At a picture's right and bottom edge the forward differences are
@@ -99,7 +99,7 @@ def gradient(pictures_NHW: Tensor) -> tuple[Tensor, Tensor]:
 def warp(layers_NCHW: Tensor, flow_N2HW: Tensor) -> Tensor:
     """(N, C, H, W) → the same, each pixel fetched from where the flow says, bicubic, 0 for what lies outside.
 
-    At the very edge the picture goes on as it ends (IPOL 2013, section 4); OpenCV lets it end in black, which the flow
+    At the very edge the picture goes on as it ends (IPOL 2013); OpenCV lets it end in black, which the flow
     takes for a movement.
     """
     height, width = layers_NCHW.shape[2:]

@@ -1,6 +1,6 @@
 """Warped flow: what moves once the camera's own movement is taken out.
 
-Source: Wang and Schmid, Action recognition with improved trajectories, ICCV 2013, section 3.1: a homography between two
+Source: Wang and Schmid, Action recognition with improved trajectories, ICCV 2013: a homography between two
 frames from matched features and from the flow at corners, by RANSAC; here with SIFT in the place of SURF.
 """
 

@@ -10,10 +10,11 @@ from kinesics.recipes.tsn import tsn
 
 
 def tefe() -> Recipe:
-    """TEFE with 8 frames, with the settings of its paper's section 4.2.
+    """TEFE with 8 frames, with the settings of its paper's section IV.B.
 
     ImageNet weights, 50 epochs of SGD, learning rate 0.001 divided by ten at 30, 40 and 45, weight decay 5e-4, batches
-    of 20. The paper reports 46.7 % on Something-Something v1, 59.6 % on v2 and 96.7 % on Jester; TSN 19.9 % on v1.
+    of 20; TSN's crops, where the paper's are random ones. The paper reports 46.7 % on Something-Something v1, 59.6 % on
+    v2 and 96.7 % on Jester; TSN 19.9 % on v1.
     """
     base = tsn()
     return replace(

@@ -76,6 +76,10 @@ def read_micro(source: Path, options: Options, classes: tuple[str, ...]) -> Impo
         found = [with_fold(read_lists([(file, "")], options), fold_of(file)) for file in lists]
     elif holders:
         found = [import_folder(folder, options) for folder in holders]
+        others = [top.name for top in tops[1:] if top.is_dir() and top not in holders and source not in holders]
+        if others:
+            text = f"{len(others)} skipped, no class folders in them: {', '.join(others)}"
+            found.append(Imported((), problems=(Problem("note", str(source), 0, text),)))
     else:
         raise UserError(f"{source}: neither lists nor class folders in it; wanted {', '.join(classes)}")
     problems = [problem for one in found for problem in one.problems]

@@ -11,6 +11,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from kinesics.models.precision import full_precision
+
 Way = Literal["class", "cells", "unique"]
 """How local features are computed; the answer is the same. class: one crop a class. cells: one crop a cell of the map,
 as there are no more than these, whatever K is. unique: only the cells where some class peaks."""
@@ -21,8 +23,7 @@ def peaks(x_BDHW: Tensor, weight_KD: Tensor) -> Tensor:
 
     Without gradient, and in float32 whatever the surroundings: half the bits would move a peak now and then.
     """
-    device = "cpu" if x_BDHW.is_meta else x_BDHW.device.type
-    with torch.no_grad(), torch.autocast(device, enabled=False):
+    with torch.no_grad(), full_precision(x_BDHW):
         maps_BKP = weight_KD.float() @ x_BDHW.float().flatten(2)
         return maps_BKP.argmax(dim=2)
 

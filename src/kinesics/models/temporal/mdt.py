@@ -1,6 +1,6 @@
 """MDT-Net: a stream of motion beside the first stage, and gains of channels from motion in the later ones.
 
-The paper (section 2) has no formulas. This is a reading: it follows the text and its relatives TSN, TEA, TDN and
+The paper has no formulas. This is a reading: it follows the text and its relatives TSN, TEA, TDN and
 deformable convolution. A time step is five consecutive RGB frames, of which the fourth is the key frame.
 """
 

@@ -1,6 +1,6 @@
 """Motion salience: where in the picture something moves by itself, from a Fourier transform over time.
 
-The MDT-Net paper (section 2.1) has no formulas; this is a reading of its text. No parameters, no gradient.
+The MDT-Net paper (step 2 of its method) has no formulas; this is a reading of its text. No parameters, no gradient.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """TEFE's two modules: temporal extraction (TE) and bilinear feature enhancement (FE), one or none in a block.
 
-Source: the TEFE paper, section 3. TE stands before a block's last convolution; FE takes the place of its spatial one.
+Source: the TEFE paper, section III. TE stands before a block's last convolution; FE takes the place of its spatial one.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BEST_FE = (0, 3, 5, 2)
 
 class TemporalExtraction(Temporal):
     """TE: every channel and frame gets a gate, and every channel and clip three weights for the last, this and the next
-    frame (section 3.2). Both come from the frames' spatial means.
+    frame (section III.A). Both come from the frames' spatial means.
 
     The clip has `num_steps` time steps, since two linear layers run over them. identity: start as no module at all, not
     as the paper does; then the weights are 0, 1, 0 and the gates all but 1.
@@ -70,7 +70,7 @@ class TemporalExtraction(Temporal):
 
 
 class FeatureEnhancement(Temporal):
-    """FE: the product of two 3×3×3 convolutions in the place of the spatial one (section 3.3).
+    """FE: the product of two 3×3×3 convolutions in the place of the spatial one (section III.B).
 
     The first one's middle slice is the block's own 2D convolution with its pretrained weight; its other two slices
     start at 0, and the second convolution at weight 0 and bias 1, so that at first all is as without FE.
