@@ -55,6 +55,7 @@ SYSTEMS: dict[str, tuple[str, InputConfig, dict[str, int]]] = {
     "stp_rgb": ("stp", STP, {}),
     "stp_flow": ("stp", STACKS, {}),
     "tefe": ("tefe", BASE.input, {}),
+    "mdt": ("mdt", replace(BASE.input, frames_per_segment=5), {}),
 }
 FUSED = {"stp_rgb + stp_flow (1 : 1.5)": {"stp_rgb": 1.0, "stp_flow": 1.5}}
 Hits = npt.NDArray[np.float64]

@@ -14,7 +14,16 @@ from torch import Tensor, nn
 from kinesics.engine.optim import NORMS
 from kinesics.errors import UserError
 from kinesics.models.backbones.backbone import STAGES, InputNorm
-from kinesics.models.build import BACKBONES, MODELS, SYSTEMS, create_model, fixes_steps, model_table
+from kinesics.models.build import (
+    BACKBONES,
+    CLIP_TRUNKS,
+    FRAME_TRUNKS,
+    MODELS,
+    SYSTEMS,
+    create_model,
+    fixes_steps,
+    model_table,
+)
 from kinesics.models.recognizer import Recognizer
 from tests.models.names import RESNETS, mobilenetv2
 
@@ -27,8 +36,8 @@ PARAMETERS = {
     "bninception": 11_295_240,
 }
 """With 1000 classes, as torchvision, the lite0 package and tsn-pytorch count."""
-PARTS = {"stp": 4}
-"""Systems whose clips come in segments of so many time steps."""
+PARTS = {"stp": 4, "kpsem": 4}
+"""Systems whose clips come in segments of so many time steps, or need as many."""
 
 
 Settled = Callable[..., Recognizer]
@@ -42,7 +51,7 @@ def frames(name: str) -> int:
 def create(name: str, num_classes: int, t: int, **arguments: Any) -> Recognizer:
     """The model for clips of t segments."""
     if fixes_steps(name):
-        arguments["num_steps"] = t
+        arguments["num_steps"] = steps(name, t)
     return create_model(name, num_classes, **arguments)
 
 
@@ -61,7 +70,7 @@ def settled() -> Settled:
                 if isinstance(module, NORMS):
                     module.momentum = 1.0
             with torch.no_grad():
-                model.train()(clips(8, key[1], channels=frames(name)))
+                model.train()(clips(8, steps(name, key[1]), channels=frames(name)))
             made[key] = model.eval()
         return made[key]
 
@@ -73,13 +82,18 @@ def steps(name: str, t: int) -> int:
     return t * PARTS.get(name.partition("_")[0], 1)
 
 
+def close(name: str) -> float:
+    """How far apart logits may be that are computed in another order: key points of all but equal cells may change."""
+    return 2e-2 if name.startswith("kpsem") else 1e-3
+
+
 def clips(n: int = 1, t: int = 3, h: int = 40, w: int = 40, channels: int = 3) -> Tensor:
     return torch.randn(n, t, channels, h, w, generator=torch.Generator().manual_seed(n + t))
 
 
 def test_names_are_systems_times_backbones() -> None:
     assert set(MODELS) == {
-        f"{name}_{backbone}" for name, system in SYSTEMS.items() for backbone in system.backbones or BACKBONES
+        f"{name}_{backbone}" for name, system in SYSTEMS.items() for backbone in system.backbones or FRAME_TRUNKS
     }
     assert [row["model"] for row in model_table()] == list(MODELS)
     assert {"tsn_resnet50", "tsm_mobilenetv2", "tsm_efficientnet_lite0"} <= set(MODELS)
@@ -99,15 +113,15 @@ def test_any_clip_length_and_size_gives_logits(settled: Settled, name: str, n: i
 
 @pytest.mark.parametrize("name", MODELS)
 def test_clips_of_a_batch_do_not_mix(settled: Settled, name: str) -> None:
-    x = clips(3, 4, channels=frames(name))
+    x = clips(3, steps(name, 4), channels=frames(name))
     with torch.no_grad():
         together = settled(name)(x)
         alone = torch.cat([settled(name)(clip[None]) for clip in x])
     assert together.std(dim=0).min() > 1e-4
-    assert torch.allclose(together, alone, atol=1e-3)
+    assert torch.allclose(together, alone, atol=close(name))
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
+@pytest.mark.parametrize("backbone", FRAME_TRUNKS)
 def test_order_matters_to_tsm_and_not_to_tsn(settled: Settled, backbone: str) -> None:
     x = clips(1, 6)
     with torch.no_grad():
@@ -170,23 +184,25 @@ def test_bfloat16_autocast_is_finite_in_training(name: str) -> None:
 def test_channels_last_gives_the_same_and_stays(settled: Settled, name: str) -> None:
     model = settled(name, 3)
     x = clips(1, steps(name, 3), 64, 64, frames(name))
-    packed = copy.deepcopy(model).to(memory_format=torch.channels_last)
+    packed = copy.deepcopy(model).channels_last()
     with torch.no_grad():
         layer4 = packed.backbone.forward_stages(x, ["layer4"])["layer4"].flatten(0, 1)
         assert layer4.is_contiguous(memory_format=torch.channels_last)
-        assert torch.allclose(packed(x), model(x), atol=1e-3)
+        assert torch.allclose(packed(x), model(x), atol=close(name))
 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_stages_have_their_strides_and_widths(settled: Settled, backbone: str) -> None:
-    trunk = settled(f"tsm_{backbone}").backbone
+    model = settled(f"{'plain' if backbone in CLIP_TRUNKS else 'tsm'}_{backbone}")
+    trunk = model.backbone
+    t = 3 if backbone in FRAME_TRUNKS else 2
     with torch.no_grad():
         features = trunk.forward_stages(clips(2, 3, 64, 96), STAGES)
         assert list(trunk.forward_stages(clips(2, 3, 64, 96), ["layer3"])) == ["layer3"]
     for name, stride in zip(STAGES, (4, 8, 16, 32), strict=True):
-        assert features[name].shape == (2, 3, trunk.widths[name], 64 // stride, 96 // stride)
+        assert features[name].shape == (2, t, trunk.widths[name], 64 // stride, 96 // stride)
     assert trunk.widths["layer5"] == trunk.num_features
-    assert settled(f"tsm_{backbone}").frame_features(clips(2, 3)).shape == (2, 3, trunk.num_features)
+    assert model.frame_features(clips(2, 3)).shape == (2, t, trunk.num_features)
     with pytest.raises(KeyError, match="layer6"):
         trunk.forward_stages(clips(), ["layer6"])
 

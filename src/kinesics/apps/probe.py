@@ -9,7 +9,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from kinesics.config import InputConfig
 from kinesics.data.folds import assign_folds
@@ -19,7 +18,7 @@ from kinesics.engine.score import apply
 from kinesics.errors import UserError, unknown
 from kinesics.metrics.accuracy import evaluate
 from kinesics.metrics.bootstrap import Interval
-from kinesics.models.build import BACKBONES, create_model
+from kinesics.models.build import FRAME_TRUNKS, create_model
 from kinesics.models.heads.ordered import cosine_moments
 from kinesics.types import Scores, VideoItem, one_hot
 from kinesics.video.views import view_plan
@@ -118,8 +117,8 @@ def probe(
         VideoError: a video cannot be decoded.
     """
     started = time.monotonic()
-    if backbone not in BACKBONES:
-        raise unknown("backbone", backbone, BACKBONES)
+    if backbone not in FRAME_TRUNKS:
+        raise unknown("backbone", backbone, FRAME_TRUNKS)
     manifest = read_manifest(Path(data))
     if len(manifest.classes) < 2:
         raise UserError(f"{manifest.path}: has one class; wanted two or more to tell apart")
@@ -172,7 +171,7 @@ def frame_features(
 ) -> Array:
     """(N, T, D) features of the frames, each seen for itself by the frozen trunk."""
     model = create_model(f"tsn_{backbone}", len(manifest.classes), weights=weights)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker on a CPU
+    model.channels_last()
     plan = view_plan("one", InputConfig(num_segments=num_segments))
     return apply(
         model,

@@ -95,5 +95,4 @@ def load_model(run: Path) -> tuple[Recognizer, Contract]:
     except (SafetensorError, RuntimeError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{folder / WEIGHTS_NAME}: does not hold the weights of {contract.model} ({reason})") from error
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # quicker on a CPU
-    return model.eval(), contract
+    return model.channels_last().eval(), contract

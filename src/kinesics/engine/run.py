@@ -140,7 +140,7 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
     torch.manual_seed(recipe.seed)
     settings = recipe.model
     arguments = {"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments}
-    if fixes_steps(settings.name):
+    if fixes_steps(settings.name, settings.arguments.get("head")):
         arguments.setdefault("num_steps", recipe.input.num_segments * recipe.input.steps_per_segment)
     model = create_model(
         settings.name,

@@ -96,7 +96,7 @@ def train_model(
     """
     workers = default_workers() if num_workers is None else num_workers
     trainer = Trainer(recipe, task, model, fabric, out, watch, contract, log, workers, checkpoint_batches)
-    model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # a third quicker on a CPU
+    model.channels_last()
     optimizer = make_optimizer(model, recipe.optim)
     network, optimizer = fabric.setup(model, optimizer)
     averaged = AveragedWeights(model, recipe.optim.ema) if recipe.optim.ema else None

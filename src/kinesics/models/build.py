@@ -14,10 +14,12 @@ from kinesics.errors import UserError, unknown
 from kinesics.models.backbones.backbone import Backbone
 from kinesics.models.backbones.bninception import BNInception
 from kinesics.models.backbones.efficientnet_lite import EfficientNetLite0
+from kinesics.models.backbones.mfnet import MFNet
 from kinesics.models.backbones.mobilenetv2 import MobileNetV2
-from kinesics.models.backbones.resnet import resnet18, resnet34, resnet50
+from kinesics.models.backbones.resnet import R3D50, resnet18, resnet34, resnet50
 from kinesics.models.heads.average import AverageHead
 from kinesics.models.heads.head import Head
+from kinesics.models.heads.keypoints import KeyPointHead
 from kinesics.models.heads.local import LocalHead
 from kinesics.models.heads.ordered import OrderedHead
 from kinesics.models.heads.pyramid import PyramidHead
@@ -34,6 +36,11 @@ def tsn() -> Slot:
     return still
 
 
+def plain() -> Slot:
+    """An empty slot, for trunks that see time by themselves."""
+    return still
+
+
 def tsm(*, direction: Direction = "both", fold_div: int = 8) -> Slot:
     """TSM's slot: the temporal shift."""
     return lambda site: TemporalShift(direction, fold_div)
@@ -43,8 +50,8 @@ def tsm(*, direction: Direction = "both", fold_div: int = 8) -> Slot:
 class System:
     """A way to use time: what stands in the blocks' slots, and the heads it may have, its own first.
 
-    backbones: those that it can stand in; None for all. stream: what is made beside the trunk, of the trunk.
-    frames: how many consecutive frames a time step has.
+    backbones: those that it can stand in; None for all of FRAME_TRUNKS. frames: consecutive frames of a time step.
+    stream: what is made beside the trunk, of the trunk.
     """
 
     slot: Callable[..., Slot]
@@ -55,22 +62,35 @@ class System:
     frames: int = 1
 
 
+FRAME_TRUNKS = ("resnet18", "resnet34", "resnet50", "mobilenetv2", "efficientnet_lite0", "bninception")
+"""Trunks that see every frame for itself, and have slots."""
+CLIP_TRUNKS = ("r3d50", "mfnet")
+"""Trunks that see time by themselves."""
+MEANS = ("average", "ordered", "keypoints")
+"""Heads for what any module leaves in the last stage."""
 SYSTEMS: dict[str, System] = {
-    "tsn": System(tsn, ("average", "ordered"), "Temporal Segment Networks: every frame for itself"),
-    "tsm": System(tsm, ("average", "ordered"), "Temporal Shift Module: channels from the neighbouring frames"),
+    "tsn": System(tsn, MEANS, "Temporal Segment Networks: every frame for itself"),
+    "tsm": System(tsm, MEANS, "Temporal Shift Module: channels from the neighbouring frames"),
+    "plain": System(plain, MEANS, "No module: the trunk sees time by itself", CLIP_TRUNKS),
+    "kpsem": System(
+        plain,
+        ("keypoints",),
+        "Key Point Shifts Embedding: where each channel's highest points go from frame to frame",
+        (*FRAME_TRUNKS, *CLIP_TRUNKS),
+    ),
     "mlfe": System(tsm, ("local",), "Multi-Layer Local Features: TSM, and patches of low stages where classes peak"),
     "stp": System(tsn, ("pyramid",), "Segment-level Temporal Pyramid: means of a segment, its halves and its quarters"),
     "tefe": System(
         TEFE,
-        ("average", "ordered"),
+        MEANS,
         "Temporal Extraction and Feature Enhancement: gates over time, and products of 3D convolutions",
         ("resnet18", "resnet34", "resnet50", "efficientnet_lite0"),
     ),
     "mdt": System(
         MDT,
-        ("average", "ordered"),
+        MEANS,
         "MDT-Net: motion salience, fine and coarse differences, deformable and correlated gains",
-        ("resnet18", "resnet34", "resnet50"),
+        ("resnet18", "resnet34", "resnet50", "efficientnet_lite0"),
         stream=MotionStream,
         frames=FRAMES,
     ),
@@ -82,12 +102,15 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "mobilenetv2": MobileNetV2,
     "efficientnet_lite0": EfficientNetLite0,
     "bninception": BNInception,
+    "r3d50": R3D50,
+    "mfnet": MFNet,
 }
 HEADS: dict[str, Callable[..., Head]] = {
     "average": AverageHead,
     "ordered": OrderedHead,
     "local": LocalHead,
     "pyramid": PyramidHead,
+    "keypoints": KeyPointHead,
 }
 CHANNELS = {"rgb": 3, "flow": 2}
 
@@ -123,9 +146,13 @@ def build(
         part: {name: value for name, value in model_args.items() if name in names} for part, names in known.items()
     }
     frames = 1 if kind.stream else frames_per_segment  # a stream takes the time steps apart itself
-    trunk = BACKBONES[backbone](CHANNELS[modality] * frames, kind.slot(**given["slot"]))
+    made, channels = BACKBONES[backbone], CHANNELS[modality] * frames
+    slot = kind.slot(**given["slot"])
+    trunk = made(channels, slot) if "slot" in inspect.signature(made).parameters else made(channels)
     if kind.stream:
         trunk.temporal_stream = kind.stream(trunk, **given["stream"])
+    if "time_stride" in inspect.signature(HEADS[head]).parameters:
+        given["head"]["time_stride"] = trunk.time_stride
     tail = HEADS[head](trunk.widths, num_classes, dropout, **given["head"])
     return Recognizer(
         f"{system}_{backbone}",
@@ -139,23 +166,31 @@ def build(
 
 def own_arguments(function: Callable[..., Any]) -> set[str]:
     """The names of the arguments that a slot, stream or head has of its own."""
-    return set(inspect.signature(function).parameters) - {"trunk", "widths", "num_classes", "dropout"}
+    settled = {"trunk", "widths", "num_classes", "dropout", "time_stride"}
+    return set(inspect.signature(function).parameters) - settled
 
 
 PARTS: dict[str, tuple[str, str]] = {
     f"{name}_{backbone}": (name, backbone)
     for name, system in SYSTEMS.items()
-    for backbone in system.backbones or BACKBONES
+    for backbone in system.backbones or FRAME_TRUNKS
 }
 """Every model's system and backbone."""
 MODELS: dict[str, Callable[..., Recognizer]] = {name: partial(build, *parts) for name, parts in PARTS.items()}
 
 
-def fixes_steps(name: str) -> bool:
-    """Whether a model is made for one number of time steps, its argument num_steps. Raises UserError for no model."""
+def fixes_steps(name: str, head: str | None = None) -> bool:
+    """Whether a model with this head is made for one number of time steps, its argument num_steps.
+
+    Raises UserError where there is no such model or head.
+    """
     if name not in PARTS:
         raise unknown("model", name, PARTS)
-    return "num_steps" in own_arguments(SYSTEMS[PARTS[name][0]].slot)
+    system = SYSTEMS[PARTS[name][0]]
+    head = head or system.heads[0]
+    if head not in HEADS:
+        raise unknown("head", head, HEADS)
+    return any("num_steps" in own_arguments(part) for part in (system.slot, HEADS[head]))
 
 
 def create_model(
@@ -176,7 +211,7 @@ def create_model(
         frames_per_segment: F, consecutive frames stacked in a time step: clips have 3·F or 2·F channels. By default as
             many as the system takes: 5 for mdt, 1 for the others.
         weights: None for random ones, "imagenet", or a file. `load_weights` does the same and returns its report.
-        head: "average", "ordered", or None for the system's own.
+        head: "average", "ordered", "keypoints", or None for the system's own.
         model_args: the system's and the head's own, such as direction="past" (tsm) or moments=4 (ordered).
 
     Raises:

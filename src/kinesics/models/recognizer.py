@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Literal, overload
 
+import torch
 from torch import Tensor, nn
 
 from kinesics.models.backbones.backbone import Backbone, InputNorm
@@ -76,8 +77,16 @@ class Recognizer(nn.Module):
         return logits
 
     def frame_features(self, clips: Tensor) -> Tensor:
-        """(N, T, C, H, W) float, normalised → (N, T, D): the trunk's last stage, averaged over the picture."""
+        """(N, T, C, H, W) float, normalised → (N, T', D): the trunk's last stage, averaged over the picture."""
         return self.backbone.forward_stages(clips)["layer5"].mean(dim=(3, 4))
+
+    def channels_last(self) -> Recognizer:
+        """Itself, its convolutions' weights laid out with channels last, which is quicker on a CPU by a third."""
+        layouts = {4: torch.channels_last, 5: torch.channels_last_3d}
+        for parameter in self.parameters():
+            if parameter.ndim in layouts:
+                parameter.data = parameter.data.contiguous(memory_format=layouts[parameter.ndim])
+        return self
 
     def is_added(self, parameter: str) -> bool:
         """Whether a parameter, by its full name, is the head's or the system's own, which published trunks lack."""

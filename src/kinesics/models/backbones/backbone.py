@@ -44,7 +44,9 @@ IMAGENET = InputNorm(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 class Backbone(nn.Module):
     """A trunk without its classifier. Subclasses give `stem` and `stage`, and fill in the facts below.
 
-    num_features: channels of layer5. widths: channels of every stage. first_conv: the name of the first convolution.
+    num_features: channels of layer5. widths: channels of every stage. first_conv: the first convolution's name.
+    time_stride: time steps of a clip for each of the stages.
+    stem_width: channels of the stem's output, where the trunk takes a stream beside it.
     stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0; what learns
         slower or stays frozen is told by it.
     temporal_stream: None, or a module that takes the clips apart: it gives the frames for the stem, and what is added
@@ -54,6 +56,8 @@ class Backbone(nn.Module):
     input_norm: InputNorm = IMAGENET
     num_features: int
     widths: dict[str, int]
+    stem_width: int
+    time_stride: int = 1
     first_conv: str
     stages: tuple[tuple[str, ...], ...]
 
@@ -69,12 +73,23 @@ class Backbone(nn.Module):
         """(N*T, C, H, W) → (N*T, C', H', W'), one stage of STAGES on the output of the one before."""
         raise TypeError(f"{type(self).__name__} has no stages")
 
+    def pooled(self, x: Tensor, t: int) -> tuple[Tensor, int]:
+        """(N*T, C, H, W), T → what layer2 sees, (N*T', C, H, W), T'. The same, unless a trunk pools over time."""
+        return x, t
+
+    def first_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        """What follows the first convolution in the stem, and layer2: modules of (x, t), to run beside them."""
+        raise TypeError(f"{type(self).__name__} takes no stream beside its first stages")
+
     def forward_stages(self, clips: Tensor, names: Sequence[str] = ("layer5",)) -> dict[str, Tensor]:
-        """(N, T, C, H, W) normalised → {name: (N, T, C', H', W')} for the names asked for, no stage run in vain."""
+        """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, no stage run in vain.
+
+        T' is T / time_stride, rounded up.
+        """
         n, t = clips.shape[:2]
         features: dict[str, Tensor] = {}
         frames, added = self.temporal_stream(clips) if self.temporal_stream else (clips.flatten(0, 1), {})
-        x = with_added(self.stem(frames), added.get("stem"))
+        x, t = self.pooled(with_added(self.stem(frames), added.get("stem")), t)
         for name in STAGES:
             x = with_added(self.stage(name, x, t), added.get(name))
             if name in names:

@@ -93,6 +93,7 @@ class EfficientNetLite0(Backbone):
     input_norm = InputNorm(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
     num_features = 1280
     first_conv = "_conv_stem"
+    stem_width = 16
 
     def __init__(self, in_channels: int = 3, slot: Slot = still) -> None:
         super().__init__()
@@ -128,6 +129,11 @@ class EfficientNetLite0(Backbone):
         """(N*T, C, H, W) → (N*T, C', H', W'); layer5 ends with the 1×1 convolution to 1280 features."""
         x = self._run(name, x, t)
         return F.relu6(self._bn1(self._conv_head(x)), inplace=True) if name == "layer5" else x
+
+    def first_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        """The block of the stem, and those of layer2."""
+        stem, layer2 = ([self._blocks[index] for index in self._indices[name]] for name in ("", "layer2"))
+        return stem, layer2
 
     def _run(self, name: str, x: Tensor, t: int) -> Tensor:
         for index in self._indices[name]:

@@ -5,6 +5,7 @@ Source: He et al., CVPR 2016; the stride stands in the 3×3 convolution of a bot
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -70,6 +71,19 @@ class Bottleneck(nn.Module):
         return F.relu(self.branch(x, t).add_(kept), inplace=True)
 
 
+def halved(x: Tensor) -> Tensor:
+    """(M, C, H, W) → (M, C, H/2, W/2), the pooling of the stem."""
+    return F.max_pool2d(x, 3, 2, 1)
+
+
+class Halved(nn.Module):
+    """The pooling of the stem as a module."""
+
+    def forward(self, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C, H/2, W/2)."""
+        return halved(x)
+
+
 def shortcut(channels: int, width_out: int, stride: int) -> nn.Sequential | None:
     """A 1×1 convolution where the block changes the shape, None where the input itself is added."""
     if stride == 1 and channels == width_out:
@@ -81,6 +95,7 @@ class ResNet(Backbone):
     """A ResNet of four stages of residual blocks: layer2 … layer5 are its modules layer1 … layer4."""
 
     first_conv = "conv1"
+    stem_width = 64
     stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 
     def __init__(
@@ -108,13 +123,37 @@ class ResNet(Backbone):
 
     def stem(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) → (N*T, 64, H/4, W/4)."""
-        return F.max_pool2d(F.relu(self.bn1(self.conv1(x)), inplace=True), 3, 2, 1)
+        return halved(F.relu(self.bn1(self.conv1(x)), inplace=True))
+
+    def first_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:
+        """The pooling of the stem, and the blocks of layer2."""
+        return [Halved()], list(self.get_submodule("layer1").children())
 
     def stage(self, name: str, x: Tensor, t: int) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W')."""
         for block in self.get_submodule(f"layer{STAGES.index(name) + 1}").children():
             x = block(x, t)
         return x
+
+
+class R3D50(ResNet):
+    """ResNet-50 as a 3D network whose kernels are 1×k×k, and a maximum over pairs of time steps after the stem.
+
+    Such kernels are those of the 2D network, frame by frame: it is computed as that, and takes its weights as they are.
+    Source: the KPSEM paper, section 4.4, with Hara et al., CVPR 2018.
+    """
+
+    time_stride = 2
+
+    def __init__(self, in_channels: int = 3, slot: Slot = still) -> None:
+        super().__init__(Bottleneck, (3, 4, 6, 3), in_channels, slot)
+
+    def pooled(self, x: Tensor, t: int) -> tuple[Tensor, int]:
+        """(N*T, C, H, W) → (N*T/2, C, H, W); an odd last step stays by itself."""
+        x_NTCHW = torch.unflatten(x, 0, (-1, t))
+        if t % 2:
+            x_NTCHW = torch.cat([x_NTCHW, x_NTCHW[:, -1:]], dim=1)
+        return torch.maximum(x_NTCHW[:, ::2], x_NTCHW[:, 1::2]).flatten(0, 1), (t + 1) // 2
 
 
 def resnet18(in_channels: int = 3, slot: Slot = still) -> ResNet:

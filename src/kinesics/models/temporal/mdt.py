@@ -62,7 +62,7 @@ class MotionGain(Temporal):
         return self.gained(x, t) if self.at_inner else x
 
     def hidden(self, x: Tensor, t: int) -> Tensor:
-        """(N*T, w, H, W) → the same; in basic blocks, whose first convolution is the spatial one."""
+        """(N*T, w, H, W) → the same; in blocks without the place `inner`, after their spatial convolution."""
         return x if self.at_inner else self.gained(x, t)
 
     def gained(self, x: Tensor, t: int) -> Tensor:
@@ -139,12 +139,19 @@ def decorrelation(a: Tensor, b: Tensor) -> Tensor:
 
 
 class DifferenceStem(nn.Module):
-    """7×7 convolution of stride 2, BatchNorm and ReLU on differences of frames."""
+    """A convolution like the trunk's first, BatchNorm and ReLU on differences of frames."""
 
-    def __init__(self, channels: int, width: int) -> None:
+    def __init__(self, first: nn.Conv2d, channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(channels, width, 7, 2, 3, bias=False)
-        self.bn = nn.BatchNorm2d(width)
+        self.conv = copy.deepcopy(first)
+        self.conv.in_channels = channels
+        self.start_from(first)
+        self.bn = nn.BatchNorm2d(first.out_channels)
+
+    def start_from(self, first: nn.Conv2d) -> None:
+        """Begin with the mean of the trunk's first convolution over its input channels."""
+        mean = first.weight.detach().mean(dim=1, keepdim=True)
+        self.conv.weight = nn.Parameter(mean.repeat(1, self.conv.in_channels, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(M, C, H, W) → (M, width, H/2, W/2)."""
@@ -160,32 +167,29 @@ class MotionStream(nn.Module):
 
     def __init__(self, trunk: Backbone, *, salience: bool = True, fine: bool = True, coarse: bool = True) -> None:
         super().__init__()
-        conv, layer = trunk.get_submodule(trunk.first_conv), trunk.get_submodule("layer1")
-        if not isinstance(conv, nn.Conv2d) or conv.in_channels != 3:
+        first = first_conv(trunk)
+        if first.in_channels != 3:
             raise UserError("MDT-Net takes RGB frames")
         self.salience = salience
-        width = conv.out_channels
-        self.fine = DifferenceStem(3 * (FRAMES - 1), width) if fine else None
-        self.coarse = DifferenceStem(6, width) if coarse else None
+        self.fine = DifferenceStem(first, 3 * (FRAMES - 1)) if fine else None
+        self.coarse = DifferenceStem(first, 6) if coarse else None
         if fine or coarse:
-            self.blocks = copy.deepcopy(layer)
-            self.scale_stem = nn.Parameter(torch.zeros(width))
+            stem, layer2 = trunk.first_blocks()
+            self.stem_blocks = copy.deepcopy(nn.ModuleList(stem))
+            self.blocks = copy.deepcopy(nn.ModuleList(layer2))
+            self.scale_stem = nn.Parameter(torch.zeros(trunk.stem_width))
             self.scale_layer2 = nn.Parameter(torch.zeros(trunk.widths["layer2"]))
         std = torch.tensor(trunk.input_norm.std) * torch.tensor(LUMINANCE)
         self.register_buffer("luminance", std, persistent=False)
-        self.start_from(trunk)
 
     def start_from(self, trunk: Backbone) -> None:
-        """Begin with the trunk's weights: stems with the mean of its first convolution, blocks with those of layer2."""
-        if self.fine is None and self.coarse is None:
-            return
-        conv = trunk.get_submodule(trunk.first_conv)
-        mean = conv.weight.detach().mean(dim=1, keepdim=True)  # type: ignore[operator]
-        with torch.no_grad():
-            for stem in (self.fine, self.coarse):
-                if stem is not None:
-                    stem.conv.weight.copy_(mean.expand_as(stem.conv.weight))
-        self.blocks.load_state_dict(trunk.get_submodule("layer1").state_dict())
+        """Begin with the trunk's weights: stems with the mean of its first convolution, blocks with its own."""
+        for stem in (self.fine, self.coarse):
+            if stem is not None:
+                stem.start_from(first_conv(trunk))
+        if self.fine is not None or self.coarse is not None:
+            for ours, theirs in zip((self.stem_blocks, self.blocks), trunk.first_blocks(), strict=True):
+                ours.load_state_dict(nn.ModuleList(theirs).state_dict())
 
     def forward(self, clips: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """(N, T, 15, H, W) normalised → the key frames (N*T, 3, H, W), and what is added to "stem" and "layer2"."""
@@ -200,9 +204,11 @@ class MotionStream(nn.Module):
             return keys.flatten(0, 1), {}
         gains_NTHW = self.gains(frames)
         found = [stem(x.flatten(0, 1)) for stem, x in self.differences(frames, keys, gains_NTHW)]
-        x = F.max_pool2d(torch.stack(found).mean(dim=0), 3, 2, 1)
+        x = torch.stack(found).mean(dim=0)
+        for block in self.stem_blocks:
+            x = block(x, t)
         added = {"stem": x * self.scale_stem[:, None, None]}
-        for block in self.blocks.children():
+        for block in self.blocks:
             x = block(x, t)
         return keys.flatten(0, 1), {**added, "layer2": x * self.scale_layer2[:, None, None]}
 
@@ -228,6 +234,14 @@ class MotionStream(nn.Module):
             zero = torch.zeros_like(weighed(keys_NT3HW[:, :1], None))
             found.append((self.coarse, torch.cat([torch.cat([step, zero], 1), torch.cat([zero, step], 1)], 2)))
         return found
+
+
+def first_conv(trunk: Backbone) -> nn.Conv2d:
+    """The trunk's first convolution."""
+    conv = trunk.get_submodule(trunk.first_conv)
+    if not isinstance(conv, nn.Conv2d):
+        raise TypeError(f"{type(trunk).__name__} begins with {type(conv).__name__}, wanted a 2D convolution")
+    return conv
 
 
 def weighed(x_NTCHW: Tensor, gains_NTHW: Tensor | None) -> Tensor:
