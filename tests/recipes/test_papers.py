@@ -12,6 +12,9 @@ from kinesics.engine.run import train
 from kinesics.recipes import RECIPES, recipe
 from kinesics.video.views import view_plan
 
+SMALLEST = {"mdt": "resnet18", "tea": "res2net50"}
+"""Trunks for those that EfficientNet-Lite0 has no place for."""
+
 
 def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
     made = recipe("stp_rgb")
@@ -20,13 +23,13 @@ def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
     assert made.model.name == "stp_bninception"
 
 
-@pytest.mark.parametrize("name", ["mlfe", "stp_rgb", "tefe", "tefe16", "mdt"])
+@pytest.mark.parametrize("name", ["mlfe", "stp_rgb", "tefe", "tefe16", "tea", "mdt"])
 @pytest.mark.parametrize("preset", [None, "few"])
 def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_path: Path) -> None:
     made = recipe(name, preset=preset)
     made = replace(
         made,
-        model=replace(made.model, backbone="resnet18" if name == "mdt" else "efficientnet_lite0", weights=None),
+        model=replace(made.model, backbone=SMALLEST.get(name, "efficientnet_lite0"), weights=None),
         input=replace(made.input, resize=32, size=32, stride=2),
         optim=replace(made.optim, epochs=1, batch_size=4),
     )
@@ -41,6 +44,15 @@ def test_every_recipe_says_what_its_paper_found() -> None:
         ("stp_rgb", "PEV"),
         ("tefe", "Jester"),
         ("tefe16", "Something"),
+        ("tea", "HMDB51"),
         ("mdt", "Kinetics"),
     ):
         assert data in (RECIPES[name].__doc__ or "")
+
+
+def test_tea_has_its_paper_s_settings() -> None:
+    made = recipe("tea")
+    assert made.model.name == "tea_res2net50"
+    assert made.optim.learning_rate / made.optim.batch_size == pytest.approx(0.01 / 64)
+    assert [share * made.optim.epochs for share in made.optim.milestones] == pytest.approx([30, 40, 45])
+    assert (made.optim.weight_decay, made.model.dropout, made.optim.batch_norm) == (5e-4, 0.5, "train")

@@ -9,7 +9,7 @@ from kinesics.config import Recipe
 ORDERED = {"tsn": {"head": "ordered"}, "tsm": {"head": "ordered"}}
 """Systems whose own head averages over the frames get one that sees their order."""
 
-RESNETS_ONLY = ("mdt",)
+OWN_TRUNKS = ("tea", "mdt")
 """Systems that EfficientNet-Lite0 has no place for keep their recipe's trunk."""
 
 
@@ -26,7 +26,7 @@ def few(recipe: Recipe) -> Recipe:
         name=f"{recipe.name}-few",
         model=replace(
             recipe.model,
-            backbone=recipe.model.backbone if recipe.model.system in RESNETS_ONLY else "efficientnet_lite0",
+            backbone=recipe.model.backbone if recipe.model.system in OWN_TRUNKS else "efficientnet_lite0",
             arguments={**recipe.model.arguments, **ORDERED.get(recipe.model.system, {})},
         ),
         input=replace(recipe.input, resize=216, size=192, crop="resized", color_jitter=jitter),
