@@ -72,7 +72,7 @@ def test_which_norms_move(kind: str, moving: int) -> None:
     assert len(norms) - len(frozen_norms(model, optim)) == moving
 
 
-@pytest.mark.parametrize("name", ["tefe_resnet18", "mdt_resnet18"])
+@pytest.mark.parametrize("name", ["tefe_resnet18", "tea_res2net50", "mdt_resnet18"])
 @pytest.mark.parametrize("kind", ["partial", "frozen"])
 def test_what_a_system_adds_is_never_frozen(name: str, kind: str) -> None:
     model = create_model(name, 3)

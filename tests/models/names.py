@@ -42,6 +42,27 @@ RESNETS = {
     "resnet50": resnet((3, 4, 6, 3), bottleneck=True),
 }
 
+
+def res2net50(classes: int = 1000) -> Shapes:
+    """res2net50_26w_4s of the Res2Net repository."""
+    shapes: Shapes = {"conv1.weight": (64, 3, 7, 7), **norm("bn1", 64)}
+    channels = 64
+    for stage, (depth, group) in enumerate(zip((3, 4, 6, 3), (26, 52, 104, 208), strict=True)):
+        out = 256 << stage
+        for index in range(depth):
+            block = f"layer{stage + 1}.{index}"
+            shapes |= {f"{block}.conv1.weight": (4 * group, channels, 1, 1), **norm(f"{block}.bn1", 4 * group)}
+            for number in range(3):
+                shapes |= {f"{block}.convs.{number}.weight": (group, group, 3, 3)}
+                shapes |= norm(f"{block}.bns.{number}", group)
+            shapes |= {f"{block}.conv3.weight": (out, 4 * group, 1, 1), **norm(f"{block}.bn3", out)}
+            if index == 0:
+                shapes[f"{block}.downsample.0.weight"] = (out, channels, 1, 1)
+                shapes |= norm(f"{block}.downsample.1", out)
+            channels = out
+    return {**shapes, "fc.weight": (classes, channels), "fc.bias": (classes,)}
+
+
 MOBILENET_GROUPS = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
 
 

@@ -31,11 +31,12 @@ PARAMETERS = {
     "resnet18": 11_689_512,
     "resnet34": 21_797_672,
     "resnet50": 25_557_032,
+    "res2net50": 25_699_120,
     "mobilenetv2": 3_504_872,
     "efficientnet_lite0": 4_652_008,
     "bninception": 11_295_240,
 }
-"""With 1000 classes, as torchvision, the lite0 package and tsn-pytorch count."""
+"""With 1000 classes, as torchvision, the Res2Net repository, the lite0 package and tsn-pytorch count."""
 PARTS = {"stp": 4, "kpsem": 4}
 """Systems whose clips come in segments of so many time steps, or need as many."""
 

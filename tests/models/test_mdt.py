@@ -199,3 +199,10 @@ def test_it_exports_with_any_number_of_clips() -> None:
     more = torch.randn(3, 2, 15, 64, 64)
     with torch.no_grad():
         assert torch.allclose(exported.module()(more), model(more), atol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "efficientnet_lite0"])
+def test_deformable_convolutions_start_where_they_are(backbone: str) -> None:
+    offsets = [p for name, p in create_model(f"mdt_{backbone}", 3).named_parameters() if ".offsets." in name]
+    assert offsets
+    assert not any(p.any() for p in offsets)

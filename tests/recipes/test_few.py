@@ -9,7 +9,8 @@ import numpy as np
 
 from kinesics.apps.evaluate import test as run_test
 from kinesics.engine.run import train
-from kinesics.recipes import recipe
+from kinesics.models.build import MODELS
+from kinesics.recipes import RECIPES, recipe
 
 
 def test_few_clips_are_enough_for_order(tiny_set: Path, tmp_path: Path) -> None:
@@ -32,3 +33,12 @@ def test_few_changes_how_not_what() -> None:
     assert few.optim.head_start == "probe"
     assert few.optim.balance == "sampler"
     assert np.isclose(plain.optim.learning_rate, 0.0025)
+
+
+def test_few_keeps_the_trunk_of_those_that_have_no_other() -> None:
+    models = {name: recipe(name, preset="few").model.name for name in RECIPES}
+    assert set(models.values()) <= set(MODELS)
+    assert models["tea"] == "tea_res2net50"
+    assert models["mfnet"] == "plain_mfnet"
+    assert models["mdt"] == "mdt_efficientnet_lite0"
+    assert models["tefe"] == "tefe_efficientnet_lite0"

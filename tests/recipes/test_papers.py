@@ -20,10 +20,11 @@ def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
     assert made.model.name == "stp_bninception"
 
 
-TRUNKS = {"kpsem": "mfnet", "mfnet": "mfnet", "kpsem_r3d": "r3d50"}
+TRUNKS = {"tea": "res2net50", "kpsem": "mfnet", "mfnet": "mfnet", "kpsem_r3d": "r3d50"}
+"""Those that are not tried on EfficientNet-Lite0."""
 
 
-@pytest.mark.parametrize("name", ["mlfe", "stp_rgb", "tefe", "tefe16", "mdt", "kpsem", "kpsem_r3d", "mfnet"])
+@pytest.mark.parametrize("name", ["mlfe", "stp_rgb", "tefe", "tefe16", "tea", "mdt", "kpsem", "kpsem_r3d", "mfnet"])
 @pytest.mark.parametrize("preset", [None, "few"])
 def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_path: Path) -> None:
     made = recipe(name, preset=preset)
@@ -44,8 +45,17 @@ def test_every_recipe_says_what_its_paper_found() -> None:
         ("stp_rgb", "PEV"),
         ("tefe", "Jester"),
         ("tefe16", "Something"),
+        ("tea", "HMDB51"),
         ("mdt", "Kinetics"),
         ("kpsem", "Mini-Kinetics"),
         ("kpsem_r3d", "HMDB51"),
     ):
         assert data in (RECIPES[name].__doc__ or "")
+
+
+def test_tea_has_its_paper_s_settings() -> None:
+    made = recipe("tea")
+    assert made.model.name == "tea_res2net50"
+    assert made.optim.learning_rate / made.optim.batch_size == pytest.approx(0.01 / 64)
+    assert [share * made.optim.epochs for share in made.optim.milestones] == pytest.approx([30, 40, 45])
+    assert (made.optim.weight_decay, made.model.dropout, made.optim.batch_norm) == (5e-4, 0.5, "train")

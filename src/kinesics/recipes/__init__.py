@@ -12,6 +12,7 @@ from kinesics.recipes.kpsem import kpsem, kpsem_r3d, mfnet, r3d
 from kinesics.recipes.mdt import mdt, mdt16, mdt_plain
 from kinesics.recipes.mlfe import mlfe, mlfe_flow
 from kinesics.recipes.stp import stp_flow, stp_rgb, stp_warped
+from kinesics.recipes.tea import tea
 from kinesics.recipes.tefe import ABLATIONS as TEFE_ABLATIONS
 from kinesics.recipes.tefe import tefe, tefe16
 from kinesics.recipes.tsm import tsm
@@ -33,6 +34,7 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "kpsem": kpsem,
     "kpsem_r3d": kpsem_r3d,
     **KPSEM_ABLATIONS,
+    "tea": tea,
     "mdt": mdt,
     "mdt16": mdt16,
     "mdt_plain": mdt_plain,

@@ -64,8 +64,8 @@ VARIANTS: dict[str, Mapping[str, Any]] = {
     "kpsem_embed48": {"embed": 48},
     "kpsem_fixed": {"adaptive": False},
 }
-"""What each ablation changes: position (figure 5a), regions (5b, table 2a), sets (5c, 2c), size of the embedding (5d) and
-fixed regions (2b)."""
+"""What each ablation changes: position (figure 5a), regions (5b, table 2a), sets (5c, 2c), the embedding (5d), and
+regions that stay where they are (2b)."""
 
 
 def varied(name: str) -> Callable[[], Recipe]:

@@ -116,8 +116,8 @@ class EfficientNetLite0(Backbone):
         self.widths = {"layer2": 24, "layer3": 40, "layer4": 112, "layer5": self.num_features}
         blocks = [tuple(f"_blocks.{i}" for i in indices) for indices in self._indices.values()]
         self.stages = (("_conv_stem", "_bn0", *blocks[0]), *blocks[1:-1], (*blocks[-1], "_conv_head", "_bn1"))
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d) and ".temporal." not in name:  # what systems add starts as they say
                 fan_out = module.weight[0, 0].numel() * module.out_channels / module.groups
                 nn.init.normal_(module.weight, std=math.sqrt(2 / fan_out))
 

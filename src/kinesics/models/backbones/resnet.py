@@ -13,19 +13,52 @@ from kinesics.models.backbones.backbone import STAGES, Backbone
 from kinesics.models.temporal.slot import Site, Slot, still
 
 
-class BasicBlock(nn.Module):
+class Block(nn.Module):
+    """A residual block. Subclasses give `site`, `branch` and `downsample`.
+
+    expansion: channels that come out for each of `width`, the stage's number in He et al.: 64, 128, 256 or 512.
+    downsample: what brings the input to the output's shape, or None.
+    """
+
+    expansion: int
+    downsample: nn.Module | None
+
+    def __init__(self, site: Site, stride: int, slot: Slot) -> None:
+        super().__init__()
+        self.temporal = slot(site)
+
+    @staticmethod
+    def site(stage: str, index: int, slots: int, channels: int, width: int) -> Site:
+        """Where the slot of such a block is."""
+        raise TypeError("a kind of block says where its slot is")
+
+    def branch(self, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W'), what the block adds to its shortcut."""
+        raise TypeError(f"{type(self).__name__} has no branch")
+
+    def forward(self, x: Tensor, t: int) -> Tensor:
+        """(N*T, C, H, W) → (N*T, C', H', W')."""
+        kept = x if self.downsample is None else self.downsample(x)
+        return F.relu(self.branch(x, t).add_(kept), inplace=True)
+
+
+class BasicBlock(Block):
     """Two 3×3 convolutions and a shortcut (ResNet-18 and -34)."""
 
     expansion = 1
 
     def __init__(self, site: Site, stride: int, slot: Slot) -> None:
-        super().__init__()
-        self.temporal = slot(site)
+        super().__init__(site, stride, slot)
         self.conv1 = nn.Conv2d(site.channels, site.width, 3, stride, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(site.width)
         self.conv2 = nn.Conv2d(site.width, site.width, 3, 1, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(site.width)
         self.downsample = shortcut(site.channels, site.width, stride)
+
+    @staticmethod
+    def site(stage: str, index: int, slots: int, channels: int, width: int) -> Site:
+        """Where the slot of such a block is."""
+        return Site(stage, index, channels, width, slots, spatial=channels)
 
     def branch(self, x: Tensor, t: int) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W'), what the block adds to its shortcut."""
@@ -34,21 +67,15 @@ class BasicBlock(nn.Module):
         y: Tensor = self.bn2(self.conv2(x))
         return y
 
-    def forward(self, x: Tensor, t: int) -> Tensor:
-        """(N*T, C, H, W) → (N*T, C', H', W')."""
-        kept = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.branch(x, t).add_(kept), inplace=True)
 
-
-class Bottleneck(nn.Module):
+class Bottleneck(Block):
     """1×1, 3×3 and 1×1 convolutions and a shortcut (ResNet-50)."""
 
     expansion = 4
 
     def __init__(self, site: Site, stride: int, slot: Slot) -> None:
-        super().__init__()
+        super().__init__(site, stride, slot)
         width_out = site.width * self.expansion
-        self.temporal = slot(site)
         self.conv1 = nn.Conv2d(site.channels, site.width, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(site.width)
         self.conv2 = nn.Conv2d(site.width, site.width, 3, stride, 1, bias=False)
@@ -57,6 +84,11 @@ class Bottleneck(nn.Module):
         self.bn3 = nn.BatchNorm2d(width_out)
         self.downsample = shortcut(site.channels, width_out, stride)
 
+    @staticmethod
+    def site(stage: str, index: int, slots: int, channels: int, width: int) -> Site:
+        """Where the slot of such a block is."""
+        return Site(stage, index, channels, width, slots, spatial=width, inner=True)
+
     def branch(self, x: Tensor, t: int) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W'), what the block adds to its shortcut."""
         x = F.relu(self.bn1(self.conv1(self.temporal(x, t))), inplace=True)
@@ -64,11 +96,6 @@ class Bottleneck(nn.Module):
         x = self.temporal.hidden(F.relu(self.bn2(x), inplace=True), t)
         y: Tensor = self.bn3(self.conv3(x))
         return y
-
-    def forward(self, x: Tensor, t: int) -> Tensor:
-        """(N*T, C, H, W) → (N*T, C', H', W')."""
-        kept = x if self.downsample is None else self.downsample(x)
-        return F.relu(self.branch(x, t).add_(kept), inplace=True)
 
 
 def halved(x: Tensor) -> Tensor:
@@ -98,9 +125,7 @@ class ResNet(Backbone):
     stem_width = 64
     stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 
-    def __init__(
-        self, block: type[BasicBlock] | type[Bottleneck], depths: tuple[int, ...], in_channels: int, slot: Slot
-    ) -> None:
+    def __init__(self, block: type[Block], depths: tuple[int, ...], in_channels: int, slot: Slot) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
@@ -110,15 +135,13 @@ class ResNet(Backbone):
             blocks = nn.Sequential()
             for index in range(depth):
                 stride = 2 if number > 0 and index == 0 else 1
-                deep = block is Bottleneck
-                site = Site(name, index, channels, width, depth, spatial=width if deep else channels, inner=deep)
-                blocks.append(block(site, stride, slot))
+                blocks.append(block(block.site(name, index, depth, channels, width), stride, slot))
                 channels = width * block.expansion
             self.add_module(f"layer{number + 1}", blocks)
             self.widths[name] = channels
         self.num_features = channels
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
+        for name, module in self.named_modules():
+            if isinstance(module, nn.Conv2d) and ".temporal." not in name:  # what systems add starts as they say
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
     def stem(self, x: Tensor) -> Tensor:

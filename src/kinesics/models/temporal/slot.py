@@ -13,9 +13,10 @@ class Site:
     """Where a slot is.
 
     stage: "layer2" … "layer5". index: its number among the slots of that stage. slots: how many those are.
-    channels: of the block's input. width: its inner width, that of its spatial convolution's output.
+    channels: of the block's input. width: its inner width, that of what its spatial convolutions give.
     spatial: input channels of its spatial convolution, or 0 where the block lets no module take that one's place.
     inner: whether the block has the place `inner`.
+    groups: how many groups of channels `width` is cut into, or 0 where the block has no place `group`.
     """
 
     stage: str
@@ -25,13 +26,15 @@ class Site:
     slots: int = 1
     spatial: int = 0
     inner: bool = False
+    groups: int = 0
 
 
 class Temporal(nn.Module):
     """What stands in a slot. Each method is a place in the block; all of them leave it as it is until overridden.
 
     A block is: forward → a 1×1 convolution (bottlenecks, inverted residuals) → inner → spatial → hidden → its last
-    convolution. Norms and activations follow the convolutions; `inner` and `hidden` come after those.
+    convolution. Norms and activations follow the convolutions; `inner` and `hidden` come after those. A block of
+    Res2Net has one spatial convolution a group of channels, and `group` before each of them in the place of `spatial`.
     """
 
     def forward(self, x: Tensor, t: int) -> Tensor:
@@ -39,7 +42,14 @@ class Temporal(nn.Module):
         return x
 
     def inner(self, x: Tensor, t: int) -> Tensor:
-        """(N*T, width, H, W) → the same, before the spatial convolution. Bottlenecks have this place."""
+        """(N*T, width, H, W) → the same, before the spatial convolution. Bottlenecks and Res2Net have this place."""
+        return x
+
+    def group(self, x: Tensor, t: int, index: int) -> Tensor:
+        """(N*T, width / groups, H, W) → the same, what a group's spatial convolution takes. Res2Net has this place.
+
+        index: the group's number, from 0. The last group comes here too, though it has no convolution.
+        """
         return x
 
     def spatial(self, conv: nn.Module, x: Tensor, t: int) -> Tensor:
@@ -48,7 +58,7 @@ class Temporal(nn.Module):
         return y
 
     def hidden(self, x: Tensor, t: int) -> Tensor:
-        """(N*T, width, H', W') → the same, before the last convolution. ResNets and EfficientNet-Lite0 have it."""
+        """(N*T, width, H', W') → the same, before the last convolution. MobileNetV2 and BN-Inception lack it."""
         return x
 
 
