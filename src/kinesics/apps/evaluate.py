@@ -17,6 +17,7 @@ from kinesics.engine.watch import Watch
 from kinesics.errors import UserError, unknown
 from kinesics.files import read_text, write_text
 from kinesics.metrics.accuracy import Metrics, evaluate, write_confusion_csv, write_per_class_csv
+from kinesics.models.recognizer import Recognizer
 from kinesics.plots.confusion import plot_confusion
 from kinesics.types import Scores, VideoItem
 
@@ -44,12 +45,7 @@ def test(
         VideoError: a video of the split cannot be decoded.
     """
     run, watch = Path(run), watch or Watch()
-    folder = find_model(run)
-    model, contract = load_model(run)
-    manifest = read_manifest(Path(data) if data else manifest_of(run), flow)
-    check_flow(manifest, contract)
-    if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
-        watch.say(f"{manifest.path} has changed since the training; testing on what it says now")
+    model, contract, manifest = open_run(run, data, flow, watch)
     items = known_items(manifest, contract, split)
     plan = contract.view_plan.named(views)
     record = {
@@ -73,8 +69,7 @@ def test(
         record=record,
         watch=watch,
     )
-    home = folder.parent if folder.name in ("best", "last") else folder
-    target = Path(out) if out else home / f"{split}-{views}"
+    target = Path(out) if out else home_of(run) / f"{split}-{views}"
     return write_results(scores, target), target
 
 
@@ -94,6 +89,28 @@ def write_results(scores: Scores, folder: Path) -> Metrics:
     return metrics
 
 
+def open_run(
+    run: Path, data: Path | str | None, flow: Path | str | None, watch: Watch
+) -> tuple[Recognizer, Contract, Manifest]:
+    """The model of a run, its contract, and a manifest for it: `data`, or the one that the run was trained on.
+
+    Raises:
+        UserError: one of them is not there, or they do not fit.
+    """
+    model, contract = load_model(run)
+    manifest = read_manifest(Path(data) if data else manifest_of(run), flow)
+    check_flow(manifest, contract)
+    if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
+        watch.say(f"{manifest.path} has changed since the training; this is about what it says now")
+    return model, contract, manifest
+
+
+def home_of(run: Path) -> Path:
+    """The folder in which what comes of a run's model is written: the run, or the folder of a model alone."""
+    folder = find_model(run)
+    return folder.parent if folder.name in ("best", "last") else folder
+
+
 def manifest_of(run: Path) -> Path:
     """The manifest that a run was trained on, as its record says. Raises UserError where it is not known or gone."""
     path = run / "run.json"
@@ -108,20 +125,28 @@ def manifest_of(run: Path) -> Path:
     return manifest
 
 
-def known_items(manifest: Manifest, contract: Contract, split: str) -> Sequence[VideoItem]:
-    """The usable videos of a split with their labels as the model counts them.
+def known_items(
+    manifest: Manifest, contract: Contract, split: str | None, *, others: bool = False
+) -> Sequence[VideoItem]:
+    """The usable videos of a split (of all for None) with their labels as the model counts them.
+
+    others: a video with none of the model's classes among its labels is kept, without a label.
 
     Raises:
-        UserError: there are none, or a label is none of the model's classes.
+        UserError: there are no videos, or a label is none of the model's classes.
     """
     items = manifest.items(split)
     if not items:
         there = sorted({row.split or "(empty)" for row in manifest.rows})
-        raise UserError(f"{manifest.path}: no usable rows with split '{split}'; there are {', '.join(there)}")
+        wanted = f"no usable rows with split '{split}'; there are {', '.join(there)}" if split else "no usable rows"
+        raise UserError(f"{manifest.path}: {wanted}")
     index = {name: k for k, name in enumerate(contract.classes)}
     mapped = []
     for item in items:
         names = [manifest.classes[label] for label in item.labels]
+        if others and not index.keys() & set(names):
+            mapped.append(dataclasses.replace(item, labels=()))
+            continue
         for name in names:
             if name not in index:
                 raise UserError(f"{manifest.path}: {item.id}: {unknown('label', name, contract.classes)}")

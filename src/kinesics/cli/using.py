@@ -1,4 +1,4 @@
-"""Commands about models: test, fuse, predict, models, cost, doctor, demo. They import torch when they need it."""
+"""Commands about models: test, fuse, calibrate, predict, models, cost, doctor, demo. They import torch when needed."""
 
 from __future__ import annotations
 
@@ -75,6 +75,54 @@ def fuse(
         show_json({**metrics.to_dict(), "folder": str(out)})
     else:
         show_metrics(metrics, out)
+
+
+def calibrate(
+    run: Positional[Path],
+    data: Path | None = None,
+    flow: Path | None = None,
+    none: str | None = None,
+    false_alarms: float = 0.05,
+    split: Split = "val",
+    views: str = "one",
+    device: Device = "auto",
+    workers: int | None = None,
+    json: bool = False,
+) -> None:
+    """Make a run's probabilities believable, and let it answer "none of these".
+
+    Args:
+        run: The run, or a folder with a model.
+        data: The manifest; by default the one that the run was trained on.
+        flow: Folder of `kinesics flow`, for a model that takes flow.
+        none: Clips that show none of the classes: another manifest, or a split of this one.
+        false_alarms: The share of these that may be called a class; without any, the share of wrong answers.
+        split: Which videos.
+        views: one, two-clip, ten-by-three, 25x10 or 25x1; as in the predictions to come.
+        device: Where to compute.
+        workers: Decoding processes.
+        json: Print JSON.
+    """
+    from kinesics.apps.calibrate import calibrate as run_calibration
+    from kinesics.cli.show import RichWatch, say, show_json
+
+    with RichWatch(quiet=json) as watch:
+        found = run_calibration(
+            run,
+            data,
+            flow=flow,
+            none=none,
+            false_alarms=false_alarms,
+            split=split,
+            views=views,
+            device=device,
+            num_workers=workers,
+            watch=watch,
+        )
+    if json:
+        show_json({**found.calibration.to_dict(), "contract": str(found.contract_path)})
+    else:
+        say(*found.lines())
 
 
 def predict(
