@@ -147,18 +147,17 @@ def temperature_line(found: Calibration, split: str) -> str:
 
 def threshold_line(found: Calibration) -> str:
     """The threshold, and what it comes to beside its target."""
-    given, target = found.num_clips - found.num_rejected, f"the target was at most {100 * found.false_alarms:.3g} %"
     threshold = f"threshold {found.threshold:.4g}" if found.threshold else "threshold 0, which rejects nothing"
+    given, target = found.num_clips - found.num_rejected, f"the target was at most {100 * found.false_alarms:.3g} %"
     if found.num_none:
-        share, met = (
-            found.num_none_called / found.num_none,
-            f"of {found.num_none} clips that show none of the classes, ",
-        )
-        return f"{threshold}: {met}{found.num_none_called} are called one ({100 * share:.1f} %; {target})"
-    if given:
+        met = f"of {found.num_none} clips that show none of the classes, {found.num_none_called} are called one"
+        share = found.num_none_called / found.num_none
+    elif given:
+        met = f"of the {given} answers that it leaves, {found.num_wrong} are wrong"
         share = found.num_wrong / given
-        return f"{threshold}: of the {given} answers that it leaves, {found.num_wrong} are wrong ({100 * share:.1f} %; {target})"
-    return f"{threshold}: it leaves no answer, since no other meets the target ({target} wrong)"
+    else:
+        return f"{threshold}: it leaves no answer, since no lower one meets the target ({target} of them wrong)"
+    return f"{threshold}: {met} ({100 * share:.1f} %; {target})"
 
 
 def none_lines(found: Calibration) -> list[str]:

@@ -16,7 +16,14 @@ from kinesics.engine.score import score
 from kinesics.engine.watch import Watch
 from kinesics.errors import UserError, unknown
 from kinesics.files import read_text, write_text
-from kinesics.metrics.accuracy import Metrics, evaluate, write_confusion_csv, write_per_class_csv
+from kinesics.metrics.accuracy import Metrics, write_confusion_csv, write_per_class_csv
+from kinesics.metrics.hierarchy import (
+    Hierarchy,
+    evaluate_levels,
+    find_hierarchy,
+    hierarchy_of_names,
+    write_submission,
+)
 from kinesics.models.recognizer import Recognizer
 from kinesics.plots.confusion import plot_confusion
 from kinesics.types import Scores, VideoItem
@@ -29,6 +36,7 @@ def test(
     flow: Path | str | None = None,
     split: str = "test",
     views: str = "one",
+    hierarchy: Path | str | None = None,
     out: Path | str | None = None,
     device: str = "auto",
     num_workers: int | None = None,
@@ -36,16 +44,17 @@ def test(
 ) -> tuple[Metrics, Path]:
     """Score `split` of a manifest (by default the one that the run was trained on) and write what came out.
 
-    flow: the folder of `kinesics flow`, for a model that takes flow.
-    Gives the metrics and the folder, `run`/`split`-`views`, with scores.npz, metrics.json, confusion.csv,
-    confusion.png and per_class.csv.
+    flow: the folder of `kinesics flow`, for a model that takes flow. hierarchy: a file with the parent of each class,
+    or `ma52`; by default names such as head/nod tell it. Gives the metrics and the folder, `run`/`split`-`views`, with
+    scores.npz, metrics.json, confusion.csv, confusion.png, per_class.csv and, with a hierarchy, prediction.csv.
 
     Raises:
-        UserError: no run, no such split or views, or labels that the model does not know.
+        UserError: no run, no such split or views, labels that the model does not know, or no such hierarchy.
         VideoError: a video of the split cannot be decoded.
     """
     run, watch = Path(run), watch or Watch()
     model, contract, manifest = open_run(run, data, flow, watch)
+    levels = find_hierarchy(hierarchy, contract.classes)
     items = known_items(manifest, contract, split)
     plan = contract.view_plan.named(views)
     record = {
@@ -56,6 +65,7 @@ def test(
         "views": views,
         "recipe": contract.record.get("recipe"),
         "seed": contract.record.get("seed"),
+        "temperature": contract.temperature,
         "versions": versions(),
     }
     scores = score(
@@ -70,15 +80,19 @@ def test(
         watch=watch,
     )
     target = Path(out) if out else home_of(run) / f"{split}-{views}"
-    return write_results(scores, target), target
+    return write_results(scores, target, levels), target
 
 
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def write_results(scores: Scores, folder: Path) -> Metrics:
-    """Evaluate `scores` and write scores.npz, metrics.json, confusion.csv, confusion.png and per_class.csv."""
-    metrics = evaluate(scores)
+def write_results(scores: Scores, folder: Path, hierarchy: Hierarchy | None = None) -> Metrics:
+    """Evaluate `scores` and write scores.npz, metrics.json, confusion.csv, confusion.png and per_class.csv.
+
+    hierarchy: by default what the classes' names say; where there is one, prediction.csv is written too.
+    """
+    hierarchy = hierarchy or hierarchy_of_names(scores.classes)
+    metrics = evaluate_levels(scores, hierarchy)
     scores.save(folder / "scores.npz")
     summary = {**metrics.to_dict(), "record": dict(scores.record)}
     write_text(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
@@ -86,6 +100,8 @@ def write_results(scores: Scores, folder: Path) -> Metrics:
     if metrics.confusion is not None:
         write_confusion_csv(metrics, folder / "confusion.csv")
         plot_confusion(metrics.confusion, scores.classes, folder / "confusion.png")
+    if hierarchy is not None and not scores.multi_label:
+        write_submission(scores, hierarchy, folder / "prediction.csv")
     return metrics
 
 

@@ -18,6 +18,7 @@ def test(
     flow: Path | None = None,
     split: Split = "test",
     views: str = "one",
+    hierarchy: str | None = None,
     out: Path | None = None,
     device: Device = "auto",
     workers: int | None = None,
@@ -31,6 +32,7 @@ def test(
         flow: Folder of `kinesics flow`, for a model that takes flow.
         split: Which videos.
         views: one, two-clip, ten-by-three, 25x10 or 25x1.
+        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         out: Where to write; RUN/SPLIT-VIEWS by default.
         device: Where to compute.
         workers: Decoding processes.
@@ -41,7 +43,16 @@ def test(
 
     with RichWatch(quiet=json) as watch:
         metrics, folder = run_test(
-            run, data, flow=flow, split=split, views=views, out=out, device=device, num_workers=workers, watch=watch
+            run,
+            data,
+            flow=flow,
+            split=split,
+            views=views,
+            hierarchy=hierarchy,
+            out=out,
+            device=device,
+            num_workers=workers,
+            watch=watch,
         )
     if json:
         show_json({**metrics.to_dict(), "folder": str(folder)})
@@ -55,6 +66,7 @@ def fuse(
     weights: tuple[float, ...] = (),
     split: Split = "test",
     views: str = "one",
+    hierarchy: str | None = None,
     json: bool = False,
 ) -> None:
     """Fuse the scores of tested runs, such as RGB and flow: a weighted mean of their probabilities.
@@ -65,12 +77,13 @@ def fuse(
         weights: One a run; by default their paper's where it has them, else all alike.
         split: Which of the runs' scores.
         views: Which of the runs' scores.
+        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         json: Print JSON.
     """
     from kinesics.apps.fuse import fuse_runs
     from kinesics.cli.show import show_json, show_metrics
 
-    metrics = fuse_runs(runs, out, weights=weights, split=split, views=views)
+    metrics = fuse_runs(runs, out, weights=weights, split=split, views=views, hierarchy=hierarchy)
     if json:
         show_json({**metrics.to_dict(), "folder": str(out)})
     else:

@@ -91,7 +91,7 @@ def calibrate(scores: Scores, false_alarms: float = 0.05) -> Calibration:
     if not known.any():
         raise UserError("no clip shows one of the classes; there is nothing to calibrate on")
     temperature = fit_temperature(scores)
-    tempered = replace(scores, logits=scores.logits / temperature)
+    tempered = with_temperature(scores, temperature)
     confidence, right = confidences(tempered), answered_right(scores)
     if known.all():
         threshold = threshold_of_answers(confidence, right, false_alarms)
@@ -183,6 +183,11 @@ def reliability(confidence: Array, right: Flags, num_bins: int = NUM_BINS) -> tu
     return tuple(
         Bin(float(edges[k]), highs[k], int(count[k]), float(sure[k]), float(held[k])) for k in range(len(count))
     )
+
+
+def with_temperature(scores: Scores, temperature: float) -> Scores:
+    """The scores with their logits divided by a temperature."""
+    return replace(scores, logits=scores.logits / np.float32(temperature))
 
 
 def calibration_error(scores: Scores, num_bins: int = NUM_BINS) -> float:
