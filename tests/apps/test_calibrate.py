@@ -84,10 +84,13 @@ def test_what_is_stored_and_told(run: Path, tiny_set: Path, others: Path) -> Non
     assert sum(one["count"] for one in report["bins"]) == report["num_clips"] == 8
     told = "\n".join(found.lines())
     assert f"temperature {found.calibration.temperature:.3g}, from 8 clips of split train: " in told
-    assert "of 8 clips that show none of the classes, 0 are called one (0.0 %; the target was at most 10 %)" in told
+    assert "0 of 8 clips that show none of the classes would be called one (0.0 %; the target was at most 10 %)" in told
     assert re.search(r"AUROC of the confidence, .*: [01]\.\d{3}\n", told)
     assert "8 others are few for such a target: it allows not one of them; take 10 or more" in told
-    assert f"{found.calibration.num_rejected} are rejected as none of these" in told
+    assert (
+        f"rejected as none of these: {found.calibration.num_rejected} of the 8 clips of the classes in split train, "
+        in told
+    )
 
 
 def test_calibrating_again_starts_from_the_logits(run: Path, tiny_set: Path) -> None:
@@ -190,3 +193,13 @@ def test_the_command_on_a_trained_run(
     COMMANDS["predict"].run([str(run), *videos, "--json", "--device", "cpu", "--workers", "0"])
     labels = [json.loads(line)["label"] for line in capsys.readouterr().out.splitlines()]
     assert sum(label != NONE_OF_THESE for label in labels) == answer["num_none_called"]
+
+
+def test_a_model_of_many_labels(tiny_set: Path, others: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", multi_label=True)
+    plain = kinesics.load(run, device="cpu")
+    found = calibrated(run, tiny_set, none=others, false_alarms=0.5).calibration
+    predictor, item = kinesics.load(run, device="cpu"), read_manifest(others).items()[0]
+    before, after = (np.array(one.predict(item.path, top=None).probabilities) for one in (plain, predictor))
+    assert np.log(after / (1 - after)) == pytest.approx(np.log(before / (1 - before)) / found.temperature, abs=1e-4)
+    assert found.num_none_called == 4

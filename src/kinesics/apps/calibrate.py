@@ -42,8 +42,8 @@ class CalibratedRun:
             temperature_line(found, self.split),
             f"calibration error (ECE, {NUM_BINS} bins): {found.error_before:.3f} before, {found.error_after:.3f} after",
             threshold_line(found),
-            f"of the {found.num_clips} clips of the classes in split {self.split}, {found.num_rejected} are rejected "
-            f"as {NONE_OF_THESE}; the best class of {found.num_rejected_right} of them would have been right",
+            f"rejected as {NONE_OF_THESE}: {found.num_rejected} of the {found.num_clips} clips of the classes in split "
+            f"{self.split}, {found.num_rejected_right} of which had the right answer",
             *none_lines(found),
             f"stored in {self.contract_path}, with bins in {self.report_path}; `kinesics predict {self.run}` uses it",
         ]
@@ -150,10 +150,10 @@ def threshold_line(found: Calibration) -> str:
     threshold = f"threshold {found.threshold:.4g}" if found.threshold else "threshold 0, which rejects nothing"
     given, target = found.num_clips - found.num_rejected, f"the target was at most {100 * found.false_alarms:.3g} %"
     if found.num_none:
-        met = f"of {found.num_none} clips that show none of the classes, {found.num_none_called} are called one"
+        met = f"{found.num_none_called} of {found.num_none} clips that show none of the classes would be called one"
         share = found.num_none_called / found.num_none
     elif given:
-        met = f"of the {given} answers that it leaves, {found.num_wrong} are wrong"
+        met = f"it leaves {given} answers, {found.num_wrong} of them wrong"
         share = found.num_wrong / given
     else:
         return f"{threshold}: it leaves no answer, since no lower one meets the target ({target} of them wrong)"
