@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from kinesics.version import __version__
 
 if TYPE_CHECKING:
+    from kinesics.apps.calibrate import calibrate
     from kinesics.apps.crossval import cross_validate
     from kinesics.apps.evaluate import test
     from kinesics.apps.predict import load
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from kinesics.types import Prediction, Scores
 
 _HOMES = {
+    "calibrate": "kinesics.apps.calibrate",
     "create_model": "kinesics.models.build",
     "cross_validate": "kinesics.apps.crossval",
     "load": "kinesics.apps.predict",
@@ -43,6 +45,7 @@ __all__ = [
     "Prediction",
     "Scores",
     "__version__",
+    "calibrate",
     "create_model",
     "cross_validate",
     "load",

@@ -136,7 +136,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], source: str) -> T:
     """Settings of `kind` from JSON values; fields left out keep their defaults.
 
     Raises:
-        UserError: a field that does not exist (with the nearest name); `source` says where.
+        UserError: a field that does not exist (with the nearest name) or a value out of range; `source` says where.
     """
     hints = get_type_hints(kind)
     fields = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
@@ -149,7 +149,7 @@ def from_dict(kind: type[T], values: Mapping[str, Any], source: str) -> T:
         made[name] = tuple(value) if isinstance(value, list) else value
     try:
         return kind(**made)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{source}: {error}") from error
 
 

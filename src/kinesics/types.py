@@ -20,6 +20,8 @@ from kinesics.files import atomic_path
 
 STATUSES = ("ok", "partial", "no_frames", "no_video", "error", "timeout")
 """What decoding a whole file can come to. Only `ok` and `partial` have frames."""
+NONE_OF_THESE = "none of these"
+"""The answer about a video that a calibrated model is not sure enough of."""
 
 
 @dataclass(frozen=True)
@@ -148,18 +150,32 @@ class Scores:
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one video, best class first, with the frames that were looked at."""
+    """The answer for one video, best class first, with the frames that were looked at.
+
+    threshold: the probability below which the best class is not the answer; 0 where the model was not calibrated.
+    """
 
     path: str
     labels: tuple[str, ...]
     probabilities: tuple[float, ...]
     frame_indices: tuple[int, ...]
     frame_seconds: tuple[float, ...]
+    threshold: float = 0.0
+
+    @property
+    def rejected(self) -> bool:
+        """Whether the answer is "none of these": even the best class is below the threshold."""
+        return self.probability < self.threshold
 
     @property
     def label(self) -> str:
-        """The most probable class."""
-        return self.labels[0]
+        """The most probable class, or "none of these" where it is rejected."""
+        return NONE_OF_THESE if self.rejected else self.labels[0]
+
+    @property
+    def over_half(self) -> tuple[tuple[str, float], ...]:
+        """The classes above one half with their probabilities: the answer of a multi-label model; none if rejected."""
+        return () if self.rejected else tuple((name, probability) for name, probability in self if probability > 0.5)
 
     @property
     def probability(self) -> float:

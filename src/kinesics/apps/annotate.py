@@ -130,9 +130,12 @@ def make_banner(prediction: Prediction, height: int, width: int) -> Banner:
 
 
 def texts(prediction: Prediction) -> tuple[str, str]:
-    """What is written: ("nod", "93 %"), or all labels above one half: ("nod · wave", "93 · 71 %")."""
-    shown = [(name, probability) for name, probability in prediction if probability > 0.5]
-    shown = shown or [(prediction.label, prediction.probability)]
+    """What is written: ("nod", "93 %"), or all labels above one half: ("nod · wave", "93 · 71 %").
+
+    Where the answer is rejected: ("none of these (nod?)", "31 %").
+    """
+    label = f"{prediction.label} ({prediction.labels[0]}?)" if prediction.rejected else prediction.label
+    shown = prediction.over_half or ((label, prediction.probability),)
     return " · ".join(name for name, _ in shown), " · ".join(
         f"{probability:.0%}"[:-1] for _, probability in shown
     ) + " %"

@@ -6,7 +6,8 @@
 
 Paths are absolute, so that a line means the same wherever it is read. `labels` are the best classes in their order;
 `over_half` those with a probability above one half, which is the answer of a multi-label model (and may be none).
-`model` stands for weights and view plan; answers of two are never mixed in a file.
+`model` stands for weights, view plan and calibration; answers of two are never mixed in a file. Of a model with a
+threshold, each line has it as `threshold`; where the best of `labels` is below it, `label` is "none of these".
 """
 
 from __future__ import annotations
@@ -46,10 +47,11 @@ def to_dict(outcome: Outcome, maker: str = "") -> dict[str, Any]:
             "label": found.label,
             "probability": round(found.probability, 6),
             "labels": {name: round(probability, 6) for name, probability in found},
-            "over_half": [name for name, probability in found if probability > 0.5],
+            "over_half": [name for name, _ in found.over_half],
             "frames": list(found.frame_indices),
             "seconds": [round(seconds, 4) for seconds in found.frame_seconds],
         }
+        answer |= {"threshold": round(found.threshold, 6)} if found.threshold else {}
     return answer | ({"model": maker} if maker else {})
 
 
@@ -127,8 +129,8 @@ def read_written(out: Path, maker: str = "") -> Written:
             if maker and answer.get("model") != maker:
                 found = answer.get("model", "unknown")
                 raise UserError(
-                    f"{out}, line {number}: written by another model or other views ({found}, this is {maker}); "
-                    "name another file"
+                    f"{out}, line {number}: written by another model or other views or calibration "
+                    f"({found}, this is {maker}); name another file"
                 )
             paths.add(str(answer["path"]))
             num_bytes += len(line)

@@ -20,7 +20,8 @@ from kinesics.engine.train import Task
 from kinesics.engine.watch import Watch
 from kinesics.errors import UserError
 from kinesics.files import write_text
-from kinesics.metrics.accuracy import Metrics, evaluate, pool
+from kinesics.metrics.accuracy import Metrics, pool
+from kinesics.metrics.hierarchy import evaluate_levels
 from kinesics.types import Scores
 from kinesics.video.views import view_plan
 
@@ -78,7 +79,7 @@ def cross_validate(
     results, all_scores = [], []
     for fold in folds:
         scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, device, num_workers, watch)
-        results.append(FoldResult(fold, len(scores.ids), evaluate(scores, num_bootstrap=0)))
+        results.append(FoldResult(fold, len(scores.ids), evaluate_levels(scores, num_bootstrap=0)))
         all_scores.append(scores)
         accuracy = results[-1].metrics.value("mean_class_accuracy")
         watch.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")

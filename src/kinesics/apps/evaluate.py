@@ -16,7 +16,15 @@ from kinesics.engine.score import score
 from kinesics.engine.watch import Watch
 from kinesics.errors import UserError, unknown
 from kinesics.files import read_text, write_text
-from kinesics.metrics.accuracy import Metrics, evaluate, write_confusion_csv, write_per_class_csv
+from kinesics.metrics.accuracy import Metrics, write_confusion_csv, write_per_class_csv
+from kinesics.metrics.hierarchy import (
+    Hierarchy,
+    evaluate_levels,
+    find_hierarchy,
+    hierarchy_of_names,
+    write_submission,
+)
+from kinesics.models.recognizer import Recognizer
 from kinesics.plots.confusion import plot_confusion
 from kinesics.types import Scores, VideoItem
 
@@ -28,6 +36,7 @@ def test(
     flow: Path | str | None = None,
     split: str = "test",
     views: str = "one",
+    hierarchy: Path | str | None = None,
     out: Path | str | None = None,
     device: str = "auto",
     num_workers: int | None = None,
@@ -35,21 +44,17 @@ def test(
 ) -> tuple[Metrics, Path]:
     """Score `split` of a manifest (by default the one that the run was trained on) and write what came out.
 
-    flow: the folder of `kinesics flow`, for a model that takes flow.
-    Gives the metrics and the folder, `run`/`split`-`views`, with scores.npz, metrics.json, confusion.csv,
-    confusion.png and per_class.csv.
+    flow: the folder of `kinesics flow`, for a model that takes flow. hierarchy: a file with the parent of each class,
+    or `ma52`; by default names such as head/nod tell it. Gives the metrics and the folder, `run`/`split`-`views`, with
+    scores.npz, metrics.json, confusion.csv, confusion.png, per_class.csv and, with a hierarchy, prediction.csv.
 
     Raises:
-        UserError: no run, no such split or views, or labels that the model does not know.
+        UserError: no run, no such split or views, labels that the model does not know, or no such hierarchy.
         VideoError: a video of the split cannot be decoded.
     """
     run, watch = Path(run), watch or Watch()
-    folder = find_model(run)
-    model, contract = load_model(run)
-    manifest = read_manifest(Path(data) if data else manifest_of(run), flow)
-    check_flow(manifest, contract)
-    if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
-        watch.say(f"{manifest.path} has changed since the training; testing on what it says now")
+    model, contract, manifest = open_run(run, data, flow, watch)
+    levels = find_hierarchy(hierarchy, contract.classes)
     items = known_items(manifest, contract, split)
     plan = contract.view_plan.named(views)
     record = {
@@ -60,6 +65,7 @@ def test(
         "views": views,
         "recipe": contract.record.get("recipe"),
         "seed": contract.record.get("seed"),
+        "temperature": contract.temperature,
         "versions": versions(),
     }
     scores = score(
@@ -73,17 +79,20 @@ def test(
         record=record,
         watch=watch,
     )
-    home = folder.parent if folder.name in ("best", "last") else folder
-    target = Path(out) if out else home / f"{split}-{views}"
-    return write_results(scores, target), target
+    target = Path(out) if out else home_of(run) / f"{split}-{views}"
+    return write_results(scores, target, levels), target
 
 
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def write_results(scores: Scores, folder: Path) -> Metrics:
-    """Evaluate `scores` and write scores.npz, metrics.json, confusion.csv, confusion.png and per_class.csv."""
-    metrics = evaluate(scores)
+def write_results(scores: Scores, folder: Path, hierarchy: Hierarchy | None = None) -> Metrics:
+    """Evaluate `scores` and write scores.npz, metrics.json, confusion.csv, confusion.png and per_class.csv.
+
+    hierarchy: by default what the classes' names say; where there is one, prediction.csv is written too.
+    """
+    hierarchy = hierarchy or hierarchy_of_names(scores.classes)
+    metrics = evaluate_levels(scores, hierarchy)
     scores.save(folder / "scores.npz")
     summary = {**metrics.to_dict(), "record": dict(scores.record)}
     write_text(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
@@ -91,7 +100,31 @@ def write_results(scores: Scores, folder: Path) -> Metrics:
     if metrics.confusion is not None:
         write_confusion_csv(metrics, folder / "confusion.csv")
         plot_confusion(metrics.confusion, scores.classes, folder / "confusion.png")
+    if hierarchy is not None and not scores.multi_label:
+        write_submission(scores, hierarchy, folder / "prediction.csv")
     return metrics
+
+
+def open_run(
+    run: Path, data: Path | str | None, flow: Path | str | None, watch: Watch
+) -> tuple[Recognizer, Contract, Manifest]:
+    """The model of a run, its contract, and a manifest for it: `data`, or the one that the run was trained on.
+
+    Raises:
+        UserError: one of them is not there, or they do not fit.
+    """
+    model, contract = load_model(run)
+    manifest = read_manifest(Path(data) if data else manifest_of(run), flow)
+    check_flow(manifest, contract)
+    if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
+        watch.say(f"{manifest.path} has changed since the training; this is about what it says now")
+    return model, contract, manifest
+
+
+def home_of(run: Path) -> Path:
+    """The folder in which what comes of a run's model is written: the run, or the folder of a model alone."""
+    folder = find_model(run)
+    return folder.parent if folder.name in ("best", "last") else folder
 
 
 def manifest_of(run: Path) -> Path:
@@ -108,20 +141,28 @@ def manifest_of(run: Path) -> Path:
     return manifest
 
 
-def known_items(manifest: Manifest, contract: Contract, split: str) -> Sequence[VideoItem]:
-    """The usable videos of a split with their labels as the model counts them.
+def known_items(
+    manifest: Manifest, contract: Contract, split: str | None, *, others: bool = False
+) -> Sequence[VideoItem]:
+    """The usable videos of a split (of all for None) with their labels as the model counts them.
+
+    others: a video with none of the model's classes among its labels is kept, without a label.
 
     Raises:
-        UserError: there are none, or a label is none of the model's classes.
+        UserError: there are no videos, or a label is none of the model's classes.
     """
     items = manifest.items(split)
     if not items:
         there = sorted({row.split or "(empty)" for row in manifest.rows})
-        raise UserError(f"{manifest.path}: no usable rows with split '{split}'; there are {', '.join(there)}")
+        wanted = f"no usable rows with split '{split}'; there are {', '.join(there)}" if split else "no usable rows"
+        raise UserError(f"{manifest.path}: {wanted}")
     index = {name: k for k, name in enumerate(contract.classes)}
     mapped = []
     for item in items:
         names = [manifest.classes[label] for label in item.labels]
+        if others and not index.keys() & set(names):
+            mapped.append(dataclasses.replace(item, labels=()))
+            continue
         for name in names:
             if name not in index:
                 raise UserError(f"{manifest.path}: {item.id}: {unknown('label', name, contract.classes)}")

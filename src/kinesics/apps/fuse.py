@@ -9,6 +9,7 @@ from kinesics.apps.evaluate import write_results
 from kinesics.errors import UserError
 from kinesics.metrics.accuracy import Metrics
 from kinesics.metrics.fusion import fuse
+from kinesics.metrics.hierarchy import find_hierarchy
 from kinesics.recipes import stream_weights
 from kinesics.types import Scores
 
@@ -20,12 +21,13 @@ def fuse_runs(
     weights: Sequence[float] = (),
     split: str = "test",
     views: str = "one",
+    hierarchy: Path | str | None = None,
 ) -> Metrics:
     """The weighted mean of what several runs scored, evaluated and written to `out` as `kinesics test` does.
 
     runs: folders of runs that were tested on `split` with `views`, of cross-validations, or score files. weights: one a
     run; by default those of the paper whose streams they are (`recipes.STREAMS`), else all alike. Nothing is learned
-    from the scores.
+    from the scores. hierarchy: as `test` takes it.
 
     Raises:
         UserError: a run without scores, weights that do not fit, or scores of other videos or classes.
@@ -37,7 +39,8 @@ def fuse_runs(
     streams = {str(run): Scores.load(score_file(Path(run), split, views)) for run in runs}
     known = stream_weights([str(scores.record.get("recipe", "")) for scores in streams.values()])
     shares = dict(zip(streams, weights or known, strict=True))
-    return write_results(fuse(streams, shares), Path(out))
+    fused = fuse(streams, shares)
+    return write_results(fused, Path(out), find_hierarchy(hierarchy, fused.classes))
 
 
 def score_file(run: Path, split: str, views: str) -> Path:

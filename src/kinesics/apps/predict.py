@@ -77,8 +77,9 @@ class Predictor:
         video: a file, a folder of frames, or frames (T, H, W, 3) uint8 RGB in memory. It is decoded in this process.
         fps: of a folder of frames or frames in memory, 25 by default. plan: one, two-clip, ten-by-three, 25x10, 25x1,
         or a ViewPlan. A multi-label model gives each class a probability of its own; all above one half are in the
-        answer. The flow that a model of flow looks at is computed here. The prediction's frames are those of the first
-        clip; they are counted from `start_seconds`, their times are those of the file.
+        answer. Of a model that was calibrated, an answer below its threshold is "none of these". The flow that a model
+        of flow looks at is computed here. The prediction's frames are those of the first clip; they are counted from
+        `start_seconds`, their times are those of the file.
 
         Raises:
             UserError: no such file, or frames of another form.
@@ -133,8 +134,10 @@ class Predictor:
         return plan
 
     def maker(self, plan: ViewPlan | str | None = None) -> str:
-        """Twelve letters that stand for these weights under this view plan: equal makers, equal answers."""
-        made_of = [sha256(self.folder / WEIGHTS_NAME), self.views(plan).to_dict(), list(self.classes)]
+        """Twelve letters that stand for weights, view plan and calibration: equal makers, equal answers."""
+        made_of: list[object] = [sha256(self.folder / WEIGHTS_NAME), self.views(plan).to_dict(), list(self.classes)]
+        calibrated = [self.contract.temperature, self.contract.threshold]
+        made_of += calibrated if calibrated != [1.0, 0.0] else []
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
 
     def _outcomes(
@@ -164,6 +167,7 @@ class Predictor:
             logits = view_logits(self.model, clips, plan, multi_label=multi_label).cpu()
         if not bool(logits.isfinite().all()):
             raise KinesicsError(f"{self.folder}: the model's scores are not finite numbers; its weights are damaged")
+        logits = logits / self.contract.temperature
         probs, order = (logits.sigmoid() if multi_label else logits.softmax(1)).sort(dim=1, descending=True)
         answers = []
         for row, (path, one) in enumerate(zip(paths, seen, strict=True)):
@@ -176,6 +180,7 @@ class Predictor:
                     probabilities=tuple(probs[row, :kept].tolist()),
                     frame_indices=one.frame_indices,
                     frame_seconds=one.frame_seconds,
+                    threshold=self.contract.threshold,
                 )
             )
         return answers

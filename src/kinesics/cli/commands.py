@@ -9,7 +9,7 @@ import tyro
 
 from kinesics.cli.data import flow, prepare, probe, puppets
 from kinesics.cli.training import cross_validate, train
-from kinesics.cli.using import cost, demo, doctor, fuse, models, predict, test
+from kinesics.cli.using import calibrate, cost, demo, doctor, fuse, models, predict, test
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,6 +34,7 @@ COMMANDS: dict[str, Command] = {
     "test": plain(test, "test"),
     "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),
     "fuse": plain(fuse, "fuse"),
+    "calibrate": plain(calibrate, "calibrate"),
     "predict": plain(predict, "predict"),
     "models": plain(models, "models"),
     "cost": plain(cost, "cost"),

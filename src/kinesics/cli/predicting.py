@@ -86,6 +86,10 @@ def show_outcomes(outcomes: Sequence[Outcome]) -> None:
         if found is None:
             table.add_row(str(outcome.path), f"[red]{outcome.status}[/]", "", outcome.error)
             continue
-        others = ", ".join(f"{label} {probability:.2f}" for label, probability in list(found)[1:3])
-        table.add_row(str(outcome.path), f"[bold]{found.label}[/]", f"{found.probability:.2f}", others)
+        if found.rejected:  # the probability is that of the best class, so it stands beside its name
+            label, sure, rest = found.label, "", list(found)[:3]
+        else:
+            label, sure, rest = f"[bold]{found.label}[/]", f"{found.probability:.2f}", list(found)[1:3]
+        others = ", ".join(f"{name} {probability:.2f}" for name, probability in rest)
+        table.add_row(str(outcome.path), label, sure, others)
     out.print(table)

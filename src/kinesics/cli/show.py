@@ -158,6 +158,8 @@ def show_metrics(metrics: Any, folder: Path | None = None) -> None:
             f"{f1.low:.3f} – {f1.high:.3f}",
         )
     out.print(classes)
+    error = f"calibration error (ECE) {metrics.calibration_error:.3f}"
+    say("", f"{error}: the mean gap between how sure answers are and how often they are right")
     if folder is not None:
         say("", f"scores.npz, metrics.json, per_class.csv and the confusion matrix are in {folder}")
 

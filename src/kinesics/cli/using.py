@@ -1,4 +1,4 @@
-"""Commands about models: test, fuse, predict, models, cost, doctor, demo. They import torch when they need it."""
+"""Commands about models: test, fuse, calibrate, predict, models, cost, doctor, demo. They import torch when needed."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def test(
     flow: Path | None = None,
     split: Split = "test",
     views: str = "one",
+    hierarchy: str | None = None,
     out: Path | None = None,
     device: Device = "auto",
     workers: int | None = None,
@@ -31,6 +32,7 @@ def test(
         flow: Folder of `kinesics flow`, for a model that takes flow.
         split: Which videos.
         views: one, two-clip, ten-by-three, 25x10 or 25x1.
+        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         out: Where to write; RUN/SPLIT-VIEWS by default.
         device: Where to compute.
         workers: Decoding processes.
@@ -41,7 +43,16 @@ def test(
 
     with RichWatch(quiet=json) as watch:
         metrics, folder = run_test(
-            run, data, flow=flow, split=split, views=views, out=out, device=device, num_workers=workers, watch=watch
+            run,
+            data,
+            flow=flow,
+            split=split,
+            views=views,
+            hierarchy=hierarchy,
+            out=out,
+            device=device,
+            num_workers=workers,
+            watch=watch,
         )
     if json:
         show_json({**metrics.to_dict(), "folder": str(folder)})
@@ -55,6 +66,7 @@ def fuse(
     weights: tuple[float, ...] = (),
     split: Split = "test",
     views: str = "one",
+    hierarchy: str | None = None,
     json: bool = False,
 ) -> None:
     """Fuse the scores of tested runs, such as RGB and flow: a weighted mean of their probabilities.
@@ -65,16 +77,65 @@ def fuse(
         weights: One a run; by default their paper's where it has them, else all alike.
         split: Which of the runs' scores.
         views: Which of the runs' scores.
+        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         json: Print JSON.
     """
     from kinesics.apps.fuse import fuse_runs
     from kinesics.cli.show import show_json, show_metrics
 
-    metrics = fuse_runs(runs, out, weights=weights, split=split, views=views)
+    metrics = fuse_runs(runs, out, weights=weights, split=split, views=views, hierarchy=hierarchy)
     if json:
         show_json({**metrics.to_dict(), "folder": str(out)})
     else:
         show_metrics(metrics, out)
+
+
+def calibrate(
+    run: Positional[Path],
+    data: Path | None = None,
+    flow: Path | None = None,
+    none: str | None = None,
+    false_alarms: float = 0.05,
+    split: Split = "val",
+    views: str = "one",
+    device: Device = "auto",
+    workers: int | None = None,
+    json: bool = False,
+) -> None:
+    """Make a run's probabilities believable, and let it answer "none of these".
+
+    Args:
+        run: The run, or a folder with a model.
+        data: The manifest; by default the one that the run was trained on.
+        flow: Folder of `kinesics flow`, for a model that takes flow.
+        none: Clips that show none of the classes: another manifest, or a split of this one.
+        false_alarms: The share of these that may be called a class; without any, the share of wrong answers.
+        split: Which videos.
+        views: one, two-clip, ten-by-three, 25x10 or 25x1; as in the predictions to come.
+        device: Where to compute.
+        workers: Decoding processes.
+        json: Print JSON.
+    """
+    from kinesics.apps.calibrate import calibrate as run_calibration
+    from kinesics.cli.show import RichWatch, say, show_json
+
+    with RichWatch(quiet=json) as watch:
+        found = run_calibration(
+            run,
+            data,
+            flow=flow,
+            none=none,
+            false_alarms=false_alarms,
+            split=split,
+            views=views,
+            device=device,
+            num_workers=workers,
+            watch=watch,
+        )
+    if json:
+        show_json({**found.calibration.to_dict(), "contract": str(found.contract_path)})
+    else:
+        say(*found.lines())
 
 
 def predict(

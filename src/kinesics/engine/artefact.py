@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,15 @@ CONTRACT_NAME = "model.json"
 
 @dataclass(frozen=True)
 class Contract:
-    """All that is needed to use a model file: what it is, what it answers and how its input is made."""
+    """All that is needed to use a model file: what it is, what it answers and how its input is made.
+
+    temperature, threshold: what logits are divided by before probabilities are made of them, and the confidence below
+    which the answer is "none of these"; `calibration` says how they came about. As they are by default, they change
+    nothing.
+
+    Raises:
+        ValueError: a temperature or threshold out of range.
+    """
 
     model: str
     arguments: Mapping[str, Any]
@@ -41,6 +50,15 @@ class Contract:
     record: Mapping[str, Any]
     format: int = FORMAT
     version: str = __version__
+    temperature: float = 1.0
+    threshold: float = 0.0
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for name, least in (("temperature", 1e-6), ("threshold", 0.0)):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not math.isfinite(value) or value < least:
+                raise ValueError(f"{name} is {value!r}, wanted a number {'above' if least else 'of at least'} 0")
 
     @property
     def view_plan(self) -> ViewPlan:
@@ -53,6 +71,11 @@ def save_model(folder: Path, state: Mapping[str, torch.Tensor], contract: Contra
     folder.mkdir(parents=True, exist_ok=True)
     with atomic_path(folder / WEIGHTS_NAME) as temporary:
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in state.items()}, temporary)
+    write_contract(folder, contract)
+
+
+def write_contract(folder: Path, contract: Contract) -> None:
+    """Write `model.json` into `folder`, whole or not at all; the weights beside it stay."""
     write_text(folder / CONTRACT_NAME, json.dumps(dataclasses.asdict(contract), indent=2) + "\n")
 
 

@@ -19,6 +19,7 @@ import numpy.typing as npt
 from kinesics.errors import UserError
 from kinesics.files import write_text
 from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
+from kinesics.metrics.calibration import calibration_error, with_temperature
 from kinesics.types import Scores
 
 OVER = 0.5
@@ -39,13 +40,17 @@ class ClassMetrics:
 
 @dataclass(frozen=True)
 class Metrics:
-    """All figures of one set of scores. confusion: (K, K), rows true, columns predicted; None where multi-label."""
+    """All figures of one set of scores. confusion: (K, K), rows true, columns predicted; None where multi-label.
+
+    calibration_error: of the probabilities, with the temperature that the scores' record names, if it names one.
+    """
 
     num_videos: int
     num_unknown: int
     figures: Mapping[str, Interval]
     per_class: tuple[ClassMetrics, ...]
     confusion: npt.NDArray[np.int64] | None
+    calibration_error: float
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -66,6 +71,7 @@ class Metrics:
             "videos": self.num_videos,
             "unknown": self.num_unknown,
             **{name: asdict(interval) for name, interval in self.figures.items()},
+            "calibration_error": self.calibration_error,
             "per_class": [asdict(row) for row in self.per_class],
             "confusion": None if self.confusion is None else self.confusion.tolist(),
         }
@@ -108,6 +114,7 @@ def evaluate(scores: Scores, *, num_bootstrap: int = 1000, seed: int = 0) -> Met
         figures=figures,
         per_class=class_rows(scores.classes, targets, predicted, counts, precision),
         confusion=None if scores.multi_label else confusion_matrix(targets, predicted),
+        calibration_error=calibration_error(with_temperature(scores, scores.record.get("temperature", 1.0))),
     )
 
 
