@@ -13,7 +13,7 @@ from kinesics.recipes.tsn import tsn
 def mfnet() -> Recipe:
     """MFNet-3D alone: 16 frames, every second one, with the settings of KPSEM's section 4.1.
 
-    Its Kinetics weights are its authors' to give: name their file by --model.weights, or none. SGD, learning rate
+    Its Kinetics weights are its authors' to give: name their file by --weights, or none. SGD, learning rate
     0.005, weight decay 1e-4, batches of 16; the paper does not say for how long: 50 epochs, divided by ten at 40 % and
     80 %. It finds 70.8 % on split 1 of HMDB51.
     """

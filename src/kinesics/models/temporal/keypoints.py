@@ -154,7 +154,7 @@ def spacing(values: Tensor) -> Tensor:
 
 
 def side_maximum(x: Tensor, lines: Tensor) -> Tensor:
-    """(M, S, …), lines (M, G, 3) → (M·G·2, …): the maxima on both sides of the line in the middle, from running ones."""
+    """(M, S, …), lines (M, G, 3) → (M·G·2, …): maxima on both sides of the line in the middle, by running ones."""
     size, cells = x.shape[1], x.unbind(1)
     before, after = [cells[0]], [cells[-1]]
     for ahead, back in zip(cells[1:-1], cells[-2:0:-1], strict=True):
