@@ -1,4 +1,4 @@
-"""TSN, TSM, MLFE and STP on puppets with small motions, with the same budget, three seeds each: docs/results.md.
+"""TSN, TSM and the systems of the five papers on small motions of puppets, with the same budget: docs/results.md.
 
     python benchmarks/small_motions.py OUT [--seeds 3] [--systems tsn tsm …]
 
@@ -55,6 +55,7 @@ SYSTEMS: dict[str, tuple[str, InputConfig, dict[str, int]]] = {
     "stp_rgb": ("stp", STP, {}),
     "stp_flow": ("stp", STACKS, {}),
     "tefe": ("tefe", BASE.input, {}),
+    "kpsem": ("kpsem", BASE.input, {}),
     "mdt": ("mdt", replace(BASE.input, frames_per_segment=5), {}),
 }
 FUSED = {"stp_rgb + stp_flow (1 : 1.5)": {"stp_rgb": 1.0, "stp_flow": 1.5}}

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from kinesics.errors import UserError, unknown
 from kinesics.models.heads.head import LinearHead, classifier
 from kinesics.models.precision import full_precision
-from kinesics.models.temporal.keypoints import RegionalShifts
+from kinesics.models.temporal.keypoints import KeyPoints, RegionalShifts
 
 
 class KeyPointHead(LinearHead):
@@ -77,8 +77,11 @@ class KeyPointHead(LinearHead):
                 f"the key points' head was made for {self.num_steps} time steps of {self.stage}, found {x.shape[1]}; "
                 "make the model with the clip's num_steps"
             )
-        with full_precision(x):
-            found = self.shifts(x)
+        return self.embedding(self.shifts(x))
+
+    def embedding(self, found: KeyPoints) -> Tensor:
+        """Key points of N clips → (N, C/4·(T−1))."""
+        with full_precision(found.shifts):
             regional = found.weights[..., None] * found.shifts  # (N, T-1, G, K, C, 2), equation 12
             y: Tensor = self.embed(regional.permute(0, 4, 1, 2, 3, 5).flatten(3))  # (N, C, T-1, E)
             for conv, norm in zip(self.convs, self.norms, strict=True):
