@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from tyro.conf import Positional
 
-from kinesics.cli.flags import Split
+from kinesics.cli.flags import Device, Split
 
 
 def compare(
@@ -40,6 +40,38 @@ def compare(
         show_json(comparison.to_dict())
     else:
         show_comparison(comparison, clips=clips)
+
+
+def report(
+    runs: Positional[tuple[Path, ...]],
+    out: Path,
+    split: Split = "test",
+    views: str = "one",
+    data: Path | None = None,
+    common: bool = False,
+    clips: int = 60,
+    device: Device = "auto",
+) -> None:
+    """Write a page on tested runs: figures, confusions with their clips, calibration, cost, how to make them again.
+
+    Args:
+        runs: Runs, fused runs, cross-validations, or scores.npz files; the first is what the others are compared with.
+        out: Folder for index.html, its pictures and small copies of the clips.
+        split: Which of the runs' scores.
+        views: Which of the runs' scores.
+        data: The manifest of the clips; by default the one of the runs' records.
+        common: Take the clips that all runs scored, where these differ.
+        clips: How many clips get a preview that plays, the hardest first.
+        device: Where to measure the latency.
+    """
+    from kinesics.apps.report.build import report as write_report
+    from kinesics.cli.show import say, task_progress
+
+    with task_progress("previews") as progress:
+        page = write_report(
+            runs, out, split=split, views=views, data=data, common=common, clips=clips, device=device, progress=progress
+        )
+    say(f"the report is {page}; open it with a browser")
 
 
 def show_comparison(comparison: Any, *, clips: bool) -> None:
