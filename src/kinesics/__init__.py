@@ -16,23 +16,27 @@ from typing import TYPE_CHECKING, Any
 from kinesics.version import __version__
 
 if TYPE_CHECKING:
+    from kinesics.apps.compare import compare
     from kinesics.apps.crossval import cross_validate
     from kinesics.apps.evaluate import test
     from kinesics.apps.predict import load
     from kinesics.apps.prepare import prepare
     from kinesics.apps.probe import probe
+    from kinesics.apps.report.build import report
     from kinesics.engine.run import train
     from kinesics.models.build import create_model
     from kinesics.recipes import recipe
     from kinesics.types import Prediction, Scores
 
 _HOMES = {
+    "compare": "kinesics.apps.compare",
     "create_model": "kinesics.models.build",
     "cross_validate": "kinesics.apps.crossval",
     "load": "kinesics.apps.predict",
     "prepare": "kinesics.apps.prepare",
     "probe": "kinesics.apps.probe",
     "recipe": "kinesics.recipes",
+    "report": "kinesics.apps.report.build",
     "test": "kinesics.apps.evaluate",
     "train": "kinesics.engine.run",
     "Prediction": "kinesics.types",
@@ -43,12 +47,14 @@ __all__ = [
     "Prediction",
     "Scores",
     "__version__",
+    "compare",
     "create_model",
     "cross_validate",
     "load",
     "prepare",
     "probe",
     "recipe",
+    "report",
     "test",
     "train",
 ]

@@ -204,6 +204,9 @@ def notes(runs: Sequence[Run], manifest: Manifest | None, comparison: Comparison
     for run in runs:
         if run.tested.metrics.num_unknown:
             said.append(f"{run.name}: {run.tested.metrics.num_unknown} clips have no label that the model knows.")
+        if fused := run.tested.scores.record.get("fused"):
+            said.append(f"{run.name} was fused from {', '.join(fused)}; its training and its cost are theirs.")
+            continue
         if run.recipe is None:
             said.append(f"{run.name}: there is no recipe.json in its folder, so how it was trained is not known here.")
         if run.tested.cost is None:
