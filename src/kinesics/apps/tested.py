@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def read_tested(runs: Sequence[Path | str], *, split: str = "test", views: str =
 def tested(name: str, path: Path, scores: Scores) -> Tested:
     """A run by its path and scores."""
     folder = run_folder(path)
-    plan = scores.record.get("plan")
+    plan = record_of_scores(scores).get("plan")
     found = model_of(folder)
     shown = None
     if found is not None:
@@ -72,6 +72,12 @@ def tested(name: str, path: Path, scores: Scores) -> Tested:
         cost=cost(model, input_shape(model, shown)) if found is not None and shown is not None else None,
         num_views=shown.num_views if shown else 1,
     )
+
+
+def record_of_scores(scores: Scores) -> Mapping[str, Any]:
+    """How scores came about; of a cross-validation's, which are pooled, how those of the first fold did."""
+    pooled = scores.record.get("pooled")
+    return pooled[0] if pooled else scores.record
 
 
 def run_folder(path: Path) -> Path:

@@ -15,6 +15,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassF1Score
 
+from kinesics.apps.fuse import fuse_runs
 from kinesics.apps.report.build import report
 from kinesics.apps.report.gather import MOST_CLIPS, gather
 from kinesics.apps.report.page import confusions
@@ -22,8 +23,10 @@ from kinesics.apps.report.previews import write_previews
 from kinesics.cli.commands import COMMANDS
 from kinesics.data.manifest import read_manifest
 from kinesics.errors import UserError
-from kinesics.types import Scores
+from kinesics.metrics.accuracy import pool
+from kinesics.types import Scores, VideoItem
 from kinesics.video.decode import open_video
+from kinesics.video.write import write_video
 from tests.metrics.test_accuracy import scores_of
 from tests.metrics.test_significance import two_runs
 
@@ -199,6 +202,25 @@ def test_what_is_missing_is_said(tiny_runs: tuple[Path, Path], tiny_set: Path, t
     assert "has changed since" in gather([run], data=folder / "set.csv", device="cpu").notes[0]
 
 
+def test_a_preview_of_a_long_and_quick_clip_is_short_and_plain(tmp_path: Path) -> None:
+    frames = (np.full((24, 32, 3), number % 250, dtype=np.uint8) for number in range(720))
+    write_video(tmp_path / "long.mp4", frames, fps=60)
+    items = [
+        VideoItem("long", tmp_path / "long.mp4"),
+        VideoItem("part", tmp_path / "long.mp4", start_seconds=1.0, end_seconds=3.0),
+    ]
+    made = write_previews(items, tmp_path)
+    assert (made["long"].seconds, made["long"].whole) == (pytest.approx(10.0), False)
+    assert (made["part"].seconds, made["part"].whole) == (pytest.approx(2.0), True)
+    reader = open_video(tmp_path / made["long"].video)
+    assert (reader.num_frames, reader.fps, reader.height, reader.width) == (300, 30, 160, 214)
+    first = open_video(tmp_path / made["part"].video).frames_at(torch.tensor([0]))
+    assert float(first.float().mean()) == pytest.approx(60, abs=3)  # the part begins at frame 60
+    picture = cv2.imread(str(tmp_path / made["part"].picture))
+    assert picture is not None
+    assert picture.mean() == pytest.approx(120, abs=4)
+
+
 def test_previews_anew_leave_no_old_ones(tiny_set: Path, tmp_path: Path) -> None:
     items = read_manifest(tiny_set).items("test")
     write_previews(items, tmp_path)
@@ -206,6 +228,25 @@ def test_previews_anew_leave_no_old_ones(tiny_set: Path, tmp_path: Path) -> None
     mine.write_bytes(b"mine")
     write_previews(items[:1], tmp_path)
     assert {path.name for path in mine.parent.iterdir()} == {"0000.mp4", "0000.jpg", "holiday.mp4"}
+
+
+def test_a_cross_validation_and_a_fused_run_tell_what_they_are(tiny_runs: tuple[Path, Path], tmp_path: Path) -> None:
+    scored = [Scores.load(run / "test-one" / "scores.npz") for run in tiny_runs]
+    for number, run in enumerate(tiny_runs):
+        shutil.copytree(run, tmp_path / "folds" / f"fold-{number}", ignore=shutil.ignore_patterns("last"))
+    renamed = dataclasses.replace(scored[1], ids=tuple(f"other {name}" for name in scored[1].ids))
+    pool([scored[0], renamed]).save(tmp_path / "folds" / "scores.npz")
+    page = page_of(report([tmp_path / "folds"], tmp_path / "out", device="cpu"))
+    command = page.all("code")[0][1]
+    assert command.startswith("kinesics cross-validate tsn --data ")
+    assert f"--out {tmp_path / 'folds'} --views one" in command
+    assert "8 clips of 2 classes: all folds, views one." in [text for _, text in page.all("p")]
+    assert len(page.all("video")) == 4  # the other four are in no manifest
+
+    fuse_runs(tiny_runs, tmp_path / "fused")
+    page = page_of(report([tmp_path / "fused", tiny_runs[1]], tmp_path / "both", device="cpu"))
+    assert f"fused was fused from {tiny_runs[0]}, {tiny_runs[1]}" in page.all("aside")[0][1]
+    assert len(page.all("video")) == 4
 
 
 def test_many_classes_and_clips(tmp_path: Path) -> None:
@@ -250,6 +291,10 @@ def test_the_command(tiny_runs: tuple[Path, Path], tmp_path: Path, capsys: pytes
     assert str(tmp_path / "r" / "index.html") in capsys.readouterr().out
     with pytest.raises(UserError, match="is a file"):
         report(tiny_runs, tmp_path / "r" / "index.html")
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "index.html").write_text("<h1>my page</h1>")
+    with pytest.raises(UserError, match="is another page, not a report"):
+        report(tiny_runs, tmp_path / "site")
     with pytest.raises(UserError, match="a run or more, found none"):
         report([], tmp_path / "r")
     with pytest.raises(UserError, match=r"`kinesics test .* --split val --views one`"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from kinesics.apps.report.figures import draw
 from kinesics.apps.report.gather import gather
-from kinesics.apps.report.page import render
+from kinesics.apps.report.page import GENERATOR, render
 from kinesics.apps.report.previews import write_previews
 from kinesics.errors import UserError
 from kinesics.files import write_text
@@ -33,11 +33,10 @@ def report(
     measured. progress: told (done, total, text) as previews are made.
 
     Raises:
-        UserError: a run without scores, scores of other clips or classes, or `out` is a file.
+        UserError: a run without scores, scores of other clips or classes, or `out` is a file or holds another page.
     """
     out = Path(out)
-    if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; wanted a folder for the report")
+    check_folder(out)
     if clips < 0:
         raise UserError(f"clips: wanted a number from 0 up, found {clips}")
     gathered = gather(runs, split=split, views=views, data=data, common=common, device=device)
@@ -47,3 +46,12 @@ def report(
     previews = write_previews(items, out, progress=progress)
     write_text(out / "index.html", render(gathered, pictures, previews))
     return out / "index.html"
+
+
+def check_folder(out: Path) -> None:
+    """Raises UserError where a report cannot go: a file, or a folder with a page that is no report."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; wanted a folder for the report")
+    page = out / "index.html"
+    if page.is_file() and GENERATOR not in page.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(f"{page}: is another page, not a report; name another folder with --out")

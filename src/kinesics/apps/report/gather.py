@@ -14,7 +14,16 @@ import numpy as np
 from kinesics.apps.compare import Comparison, manifest_for, match_all
 from kinesics.apps.report.latency import Latency, measure
 from kinesics.apps.report.reproduce import test_command, train_command
-from kinesics.apps.tested import Tested, groups_of, input_shape, model_of, places_of, read_tested, record_of
+from kinesics.apps.tested import (
+    Tested,
+    groups_of,
+    input_shape,
+    model_of,
+    places_of,
+    read_tested,
+    record_of,
+    record_of_scores,
+)
 from kinesics.config import Recipe, from_json
 from kinesics.data.manifest import Manifest
 from kinesics.engine.run import make_fabric
@@ -123,14 +132,18 @@ def gather(
 
 def gather_run(run: Tested, device: str) -> Run:
     """One run with what its folder holds and what its model takes."""
-    text = run.folder / "recipe.json"
+    folds = sorted(run.folder.glob("fold-*"))
+    home = folds[0] if folds and "pooled" in run.scores.record else run.folder
+    text = home / "recipe.json"
     recipe = from_json(Recipe, read_text(text, "the recipe of a run"), str(text)) if text.is_file() else None
-    record = record_of(run.folder)
+    record, scored = record_of(home), record_of_scores(run.scores)
     commands = []
     if recipe is not None:
-        commands.append(train_command(recipe, str(record.get("manifest", "set.csv")), str(run.folder)))
-    if "views" in run.scores.record:
-        commands.append(test_command(str(run.folder), run.scores.record))
+        place = str(record.get("manifest", "set.csv")), str(run.folder)
+        views = str(scored.get("views", "one"))
+        commands.append(train_command(recipe, *place, folds=views if home in folds else None))
+    if "split" in scored:
+        commands.append(test_command(str(run.folder), scored))
     return Run(
         tested=run,
         recipe=recipe,
@@ -156,7 +169,7 @@ def latency_of(run: Tested, device: str) -> Latency | None:
     if found is None:
         return None
     model, contract = found
-    plan = run.scores.record.get("plan")
+    plan = record_of_scores(run.scores).get("plan")
     shape = input_shape(model, ViewPlan.from_dict(plan) if plan else contract.view_plan)
     return measure(model, shape, make_fabric("fp32", device).device)
 
@@ -216,7 +229,7 @@ def notes(runs: Sequence[Run], manifest: Manifest | None, comparison: Comparison
         said.append(f"The manifest of the clips was not found (looked in {places}); name it with --data for previews.")
         return said
     for run in runs:
-        recorded = run.tested.scores.record.get("manifest_sha256")
+        recorded = record_of_scores(run.tested.scores).get("manifest_sha256")
         if recorded and recorded != manifest.sha256:
             said.append(f"{run.name}: {manifest.path} has changed since its scores were made.")
     return said

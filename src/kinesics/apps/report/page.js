@@ -51,8 +51,16 @@ let shownAtMost = PAGE;
 function play(button, wanted) {
   const video = button.querySelector("video");
   button.setAttribute("aria-pressed", String(wanted));
-  if (wanted) video.play().catch(() => button.setAttribute("aria-pressed", "false"));
-  else video.pause();
+  if (!wanted) {
+    video.pause();
+    return;
+  }
+  video.play().catch((error) => {
+    button.setAttribute("aria-pressed", "false");
+    if (error.name !== "NotSupportedError") return;
+    button.disabled = true;
+    button.title = "This browser cannot play the clip.";
+  });
 }
 
 // wanted: how many clips there are to be shown, where not all of them are on this page.

@@ -16,6 +16,7 @@ from kinesics.apps.compare import TITLES
 from kinesics.apps.report.figures import Pictures
 from kinesics.apps.report.gather import Gathered, Run
 from kinesics.apps.report.previews import Preview
+from kinesics.apps.tested import record_of_scores
 from kinesics.metrics.bootstrap import Interval
 from kinesics.metrics.reliability import mean_gap
 from kinesics.version import __version__
@@ -24,6 +25,8 @@ from kinesics.video.views import ViewPlan
 MOST_CELLS = 40
 """Classes up to which the confusion matrix is a table; beyond, it is a picture and a list."""
 MOST_CONFUSIONS = 12
+GENERATOR = '<meta name="generator" content="kinesics '
+"""What tells a page as a report of ours."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,7 @@ def render(gathered: Gathered, pictures: Pictures, previews: Mapping[str, Previe
         script=script,
         script_digest=digest,
         version=__version__,
+        tested_on=list(dict.fromkeys(filter(None, map(tested_on, gathered.runs)))),
         matrix=len(gathered.classes) <= MOST_CELLS,
         confusions={run.name: confusions(run) for run in gathered.runs},
         gap={run.name: mean_gap(run.bins) for run in gathered.runs},
@@ -102,7 +106,8 @@ def confusions(run: Run) -> list[Confusion]:
 
 def facts(run: Run) -> dict[str, str]:
     """What a run was trained on and tested on, by name; what is not known is left out."""
-    record, scored = run.record, run.tested.scores.record
+    record, scored = run.record, record_of_scores(run.tested.scores)
+    pooled = run.tested.scores.record.get("pooled", ())
     videos = record.get("videos", {})
     recipe = run.recipe
     made = {
@@ -111,15 +116,27 @@ def facts(run: Run) -> dict[str, str]:
         "weights before training": (recipe.model.weights or "random") if recipe else "",
         "manifest": str(record.get("manifest", "")),
         "manifest's SHA-256": str(record.get("manifest_sha256") or scored.get("manifest_sha256") or ""),
-        "clips to train, to validate": f"{videos.get('train', '?')}, {videos.get('val', '?')}" if videos else "",
+        "clips to train, to validate": f"{videos.get('train', '?')}, {videos.get('val', '?')}"
+        if videos and not pooled
+        else "",
         "epochs": f"{len(run.log)} of {recipe.optim.epochs}" if recipe and run.log else "",
         "seed": str(record.get("seed", scored.get("seed", ""))),
-        "tested": f"{scored.get('split', '')} {scored.get('views', '')}".strip(),
+        "folds": f"{len(pooled)}; each clip was scored by a model that never saw it" if pooled else "",
+        "tested on": tested_on(run),
         "views of a video": f"{run.tested.num_views}" + (view_text(scored["plan"]) if "plan" in scored else ""),
         "fused from": ", ".join(scored.get("fused", ())),
         "folder": str(run.tested.folder),
     }
     return {name: value for name, value in made.items() if value not in ("", "None")}
+
+
+def tested_on(run: Run) -> str:
+    """Which clips a run's scores are of, and under which views; empty where the scores do not tell."""
+    scored = record_of_scores(run.tested.scores)
+    split = (
+        "all folds" if "pooled" in run.tested.scores.record else f"split {scored['split']}" if "split" in scored else ""
+    )
+    return ", ".join(filter(None, (split, f"views {scored['views']}" if "views" in scored else "")))
 
 
 def view_text(plan: Mapping[str, Any]) -> str:
@@ -133,7 +150,9 @@ def view_text(plan: Mapping[str, Any]) -> str:
 
 def versions(runs: Sequence[Run]) -> dict[str, list[str]]:
     """The versions of the parts that decide a result, by part, one a run; empty where a run does not tell."""
-    found = [dict(run.record.get("versions") or run.tested.scores.record.get("versions") or {}) for run in runs]
+    found = [
+        dict(run.record.get("versions") or record_of_scores(run.tested.scores).get("versions") or {}) for run in runs
+    ]
     parts = list(dict.fromkeys(part for each in found for part in each))
     return {part: [str(each.get(part, "")) for each in found] for part in parts}
 

@@ -13,13 +13,16 @@ from kinesics.recipes import PRESETS, RECIPES
 from kinesics.recipes import recipe as recipe_called
 
 
-def train_command(recipe: Recipe, manifest: str, out: str) -> str:
+def train_command(recipe: Recipe, manifest: str, out: str, *, folds: str | None = None) -> str:
     """The `kinesics train` that has just these settings: the nearest recipe, and a flag for each that differs.
+
+    folds: the views of a cross-validation, for `kinesics cross-validate` instead.
 
     A recipe of flow gets `--flow FLOW`, since a run does not know which folder it was.
     """
     base, preset = nearest(recipe)
-    words = ["kinesics", "train", base, "--data", manifest, "--out", out]
+    command = "train" if folds is None else "cross-validate"
+    words = ["kinesics", command, base, "--data", manifest, "--out", out, *(["--views", folds] if folds else [])]
     if preset is not None:
         words += ["--preset", preset]
     if recipe.input.modality == "flow":
