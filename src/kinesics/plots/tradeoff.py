@@ -41,7 +41,8 @@ def plot_tradeoff(points: Sequence[Point], title: str, path: Path) -> None:
         low, high = min(costs), max(costs)
         if high > 4 * low > 0:
             axes.set_xscale("log")
-            axes.xaxis.set_major_formatter(LogFormatter(minor_thresholds=(2, 0.5)))
+            axes.xaxis.set_major_formatter(LogFormatter())
+            axes.xaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.2, 0.5)))
         else:
             axes.set_xlim(low - 0.15 * high, high + 0.15 * high)
             axes.xaxis.set_minor_locator(NullLocator())
