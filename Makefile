@@ -3,7 +3,7 @@ BIN := .venv/bin
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow lint format bench clean
+.PHONY: demo test test-slow test-browser lint format bench clean
 
 # Set up, then run the main job: draw puppets, train TSN and TSM, test, predict, annotate.
 demo: .venv.ok
@@ -15,6 +15,11 @@ test: lint
 
 test-slow: .venv.ok
 	$(BIN)/python -m pytest -m slow
+
+# Drives a Chromium that is installed (Debian: apt-get install chromium); skips where there is none.
+test-browser: .venv.ok
+	$(BIN)/python -m pip install -q -e '.[browser]'
+	$(BIN)/python -m pytest -m browser -rs
 
 lint: .venv.ok
 	$(BIN)/ruff check .

@@ -6,7 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from kinesics.apps.evaluate import test as test_run
+from kinesics.config import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.data.manifest import Manifest, Row, write_manifest
+from kinesics.engine.run import train
 from kinesics.video.write import write_video
 
 
@@ -36,3 +39,21 @@ def make_set(folder: Path, *, train: int = 4, val: int = 2, test: int = 2, folds
             rows.append(Row(f"clips/{label}_{index}.mp4", (label,), split=split, fold=fold, group=f"g{index}"))
     write_manifest(Manifest(folder / "set.csv", tuple(rows)), folder / "set.csv")
     return folder / "set.csv"
+
+
+def tiny_recipe(system: str) -> Recipe:
+    """A training of a second: three frames of 32 pixels, random weights, two epochs."""
+    return Recipe(
+        name=system,
+        model=ModelConfig(system=system, backbone="resnet18", weights=None),
+        input=InputConfig(num_segments=3, resize=32, size=32),
+        optim=OptimConfig(epochs=2, batch_size=4),
+    )
+
+
+def train_runs(data: Path, folder: Path) -> tuple[Path, Path]:
+    """Two runs of the manifest, `tsn` and `tsm` in `folder`, trained and tested."""
+    tsn, tsm = (train(tiny_recipe(name), data, folder / name, device="cpu", num_workers=0) for name in ("tsn", "tsm"))
+    for run in (tsn, tsm):
+        test_run(run, device="cpu", num_workers=0)
+    return tsn, tsm

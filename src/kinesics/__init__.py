@@ -17,11 +17,13 @@ from kinesics.version import __version__
 
 if TYPE_CHECKING:
     from kinesics.apps.calibrate import calibrate
+    from kinesics.apps.compare import compare
     from kinesics.apps.crossval import cross_validate
     from kinesics.apps.evaluate import test
     from kinesics.apps.predict import load
     from kinesics.apps.prepare import prepare
     from kinesics.apps.probe import probe
+    from kinesics.apps.report.build import report
     from kinesics.engine.run import train
     from kinesics.models.build import create_model
     from kinesics.recipes import recipe
@@ -29,12 +31,14 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "calibrate": "kinesics.apps.calibrate",
+    "compare": "kinesics.apps.compare",
     "create_model": "kinesics.models.build",
     "cross_validate": "kinesics.apps.crossval",
     "load": "kinesics.apps.predict",
     "prepare": "kinesics.apps.prepare",
     "probe": "kinesics.apps.probe",
     "recipe": "kinesics.recipes",
+    "report": "kinesics.apps.report.build",
     "test": "kinesics.apps.evaluate",
     "train": "kinesics.engine.run",
     "Prediction": "kinesics.types",
@@ -46,12 +50,14 @@ __all__ = [
     "Scores",
     "__version__",
     "calibrate",
+    "compare",
     "create_model",
     "cross_validate",
     "load",
     "prepare",
     "probe",
     "recipe",
+    "report",
     "test",
     "train",
 ]

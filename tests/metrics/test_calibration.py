@@ -124,12 +124,15 @@ def test_answers_that_are_quite_sure_are_a_bin_of_their_own() -> None:
     probs, labels = torch.from_numpy(probabilities(scores)), torch.tensor([0, 1, 0, 1])
     assert calibration_error(scores) == pytest.approx(float(multiclass_calibration_error(probs, labels, 2)), abs=1e-6)
     bins = reliability(*judged(scores))
-    assert [(round(one.low, 3), one.high, one.count) for one in bins if one.count] == [(0.933, 1.0, 1), (1.0, 1.0, 3)]
+    assert [(round(one.low, 3), one.high, one.num_answers) for one in bins if one.num_answers] == [
+        (0.933, 1.0, 1),
+        (1.0, 1.0, 3),
+    ]
 
 
 def test_bins_by_hand() -> None:
     bins = reliability(np.array([0.1, 0.3, 0.45, 0.5]), np.array([True, False, True, True]), 2)
-    assert [one.count for one in bins] == [3, 1]
+    assert [one.num_answers for one in bins] == [3, 1]
     assert [one.confidence for one in bins] == pytest.approx([0.85 / 3, 0.5])
     assert [one.accuracy for one in bins] == pytest.approx([2 / 3, 1.0])
 

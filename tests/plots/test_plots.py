@@ -8,8 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
+from kinesics.metrics.bootstrap import Interval
+from kinesics.metrics.calibration import Bin
+from kinesics.plots.bars import plot_class_bars
 from kinesics.plots.confusion import plot_confusion
 from kinesics.plots.curves import plot_curves
+from kinesics.plots.look import RUNS
+from kinesics.plots.reliability import plot_reliability
+from kinesics.plots.tradeoff import Point, plot_tradeoff
+
+FORMULA = r"a $\x$ class"
+"""What the drawing library would take for a formula, and a broken one."""
 
 
 @pytest.mark.parametrize("num_classes", [2, 12, 40, 200])
@@ -43,3 +52,57 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(KeyError):
         plot_curves([{"epoch": 1}], tmp_path / "broken.png")
     assert not list(tmp_path.iterdir())
+
+
+def coloured(path: Path, color: str) -> np.ndarray:
+    """(H, W) bool: where a picture has just this colour, such as #2f6fb2."""
+    picture = cv2.imread(str(path))
+    assert picture is not None
+    return np.asarray((picture == [int(color[at : at + 2], 16) for at in (5, 3, 1)]).all(axis=2))
+
+
+def test_bars_are_as_long_as_their_values(tmp_path: Path) -> None:
+    runs = {"a": [Interval(0.9, 0.8, 1.0), Interval(np.nan, np.nan, np.nan)], FORMULA: [Interval(0.3, 0.3, 0.3)] * 2}
+    plot_class_bars(["nod", FORMULA], runs, "F1", tmp_path / "bars.png")
+    picture = cv2.imread(str(tmp_path / "bars.png"))
+    assert picture is not None
+    blue = (picture[..., 0].astype(int) - picture[..., 2] > 60).sum(axis=1)
+    orange = (picture[..., 2].astype(int) - picture[..., 0] > 60).sum(axis=1)
+    assert blue.max() == pytest.approx(3 * orange.max(), rel=0.1)
+
+
+@pytest.mark.parametrize("num_classes", [1, 200])
+def test_bars_of_few_and_many_classes(tmp_path: Path, num_classes: int) -> None:
+    plot_class_bars(["c"] * num_classes, {"a": [Interval(0.5, 0.4, 0.6)] * num_classes}, "F1", tmp_path / "bars.png")
+    picture = cv2.imread(str(tmp_path / "bars.png"))
+    assert picture is not None
+    assert 150 < picture.shape[0] < 6000
+
+
+def test_reliability_is_drawn_in_its_place(tmp_path: Path) -> None:
+    empty = Bin(0.0, 0.5, 0, 0.0, 0.0)
+    heights = []
+    for name, accuracy in (("sure", 0.2), ("unsure", 0.8)):
+        plot_reliability({FORMULA: [empty, Bin(0.5, 1.0, 8, 0.75, accuracy)]}, tmp_path / f"{name}.png")
+        found = coloured(tmp_path / f"{name}.png", RUNS[0])
+        rows, columns = np.nonzero(found[: int(0.7 * found.shape[0]), found.shape[1] // 2 :])  # the point alone
+        assert len(rows) > 20
+        assert columns.std() < 10
+        heights.append(rows.mean())
+    assert heights[0] - heights[1] > 150
+
+
+def test_cost_is_drawn_from_left_to_right(tmp_path: Path) -> None:
+    cheap, dear = Interval(0.5, 0.4, 0.6), Interval(0.6, 0.5, 0.7)
+    points = [Point("cheap", 10**9, 10**6, cheap), Point(FORMULA, 10**11, 10**7, dear)]
+    plot_tradeoff(points, "accuracy", tmp_path / "cost.png")
+    half = cv2.imread(str(tmp_path / "cost.png")).shape[1] // 2
+    left, right = (np.nonzero(coloured(tmp_path / "cost.png", color)[60:, :half])[1].mean() for color in RUNS[:2])
+    assert right - left > half / 3
+    plot_tradeoff(points[:1] * 2, "accuracy", tmp_path / "same.png")
+    assert (tmp_path / "same.png").is_file()
+
+
+def test_a_class_called_like_a_formula(tmp_path: Path) -> None:
+    plot_confusion(np.eye(2, dtype=np.int64), [FORMULA, "b"], tmp_path / "confusion.png")
+    assert (tmp_path / "confusion.png").is_file()

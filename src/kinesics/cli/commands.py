@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import tyro
 
+from kinesics.cli.comparing import compare, report
 from kinesics.cli.data import flow, prepare, probe, puppets
 from kinesics.cli.training import cross_validate, train
 from kinesics.cli.using import calibrate, cost, demo, doctor, fuse, models, predict, test
@@ -35,6 +36,8 @@ COMMANDS: dict[str, Command] = {
     "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),
     "fuse": plain(fuse, "fuse"),
     "calibrate": plain(calibrate, "calibrate"),
+    "compare": plain(compare, "compare"),
+    "report": plain(report, "report"),
     "predict": plain(predict, "predict"),
     "models": plain(models, "models"),
     "cost": plain(cost, "cost"),

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from kinesics.errors import UserError
 from kinesics.files import write_text
 from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
-from kinesics.metrics.calibration import calibration_error, with_temperature
+from kinesics.metrics.calibration import believed, calibration_error
 from kinesics.types import Scores
 
 OVER = 0.5
@@ -114,7 +114,7 @@ def evaluate(scores: Scores, *, num_bootstrap: int = 1000, seed: int = 0) -> Met
         figures=figures,
         per_class=class_rows(scores.classes, targets, predicted, counts, precision),
         confusion=None if scores.multi_label else confusion_matrix(targets, predicted),
-        calibration_error=calibration_error(with_temperature(scores, scores.record.get("temperature", 1.0))),
+        calibration_error=calibration_error(believed(scores)),
     )
 
 

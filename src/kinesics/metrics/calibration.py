@@ -37,7 +37,7 @@ class Bin:
 
     low: float
     high: float
-    count: int
+    num_answers: int
     confidence: float
     accuracy: float
 
@@ -190,13 +190,19 @@ def with_temperature(scores: Scores, temperature: float) -> Scores:
     return replace(scores, logits=scores.logits / np.float32(temperature))
 
 
+def believed(scores: Scores) -> Scores:
+    """The scores with the temperature that their record names, if it names one."""
+    return with_temperature(scores, scores.record.get("temperature", 1.0))
+
+
 def calibration_error(scores: Scores, num_bins: int = NUM_BINS) -> float:
     """The expected calibration error: by how much confidence and accuracy differ in a bin, averaged over the answers.
 
     The same as torchmetrics' CalibrationError with the norm l1 (of the classes' own yes and no, where multi_label).
     """
     bins = reliability(*judged(scores), num_bins)
-    return sum(one.count * abs(one.accuracy - one.confidence) for one in bins) / sum(one.count for one in bins)
+    total = sum(one.num_answers for one in bins)
+    return sum(one.num_answers * abs(one.accuracy - one.confidence) for one in bins) / total
 
 
 def threshold_of_others(others: Array, known: Array, share: float) -> float:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from kinesics.files import atomic_path
+from kinesics.plots.look import short
 
 MOST_NUMBERS = 25
 """Classes up to which each cell shows its count."""
@@ -22,7 +23,7 @@ def plot_confusion(confusion: npt.NDArray[np.int64], classes: Sequence[str], pat
     num_classes = len(classes)
     rows = confusion.sum(axis=1, keepdims=True)
     shares = np.divide(confusion, rows, out=np.zeros(confusion.shape), where=rows > 0)
-    names = [name if len(name) <= 28 else f"{name[:27]}…" for name in classes]
+    names = [short(name) for name in classes]
     room = 0.075 * max(map(len, names)) if num_classes <= MOST_NAMES else 0.5
     side = min(16.0, max(2.6, (0.5 if num_classes <= MOST_NUMBERS else 0.22) * num_classes))
     figure = Figure(figsize=(side + room + 1.4, side + room + 0.7), layout="constrained")
