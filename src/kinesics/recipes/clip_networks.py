@@ -12,9 +12,9 @@ def c3d() -> Recipe:
     """C3D: 16 neighbouring frames of 112², with the settings of its paper's trainings on UCF101 (section 3.1).
 
     SGD, batches of 30, learning rate 0.003, divided by ten after every 4 of 16 epochs. It starts from random weights:
-    its authors' for Sports-1M are on no server of theirs any more; name the PyTorch port's file by --model.weights.
-    From Sports-1M and with a linear SVM, the paper finds 82.3 % on UCF101, 85.2 % with three networks; STP's paper 53.8
-    % on PEV.
+    those for Sports-1M have no address that we could check; name the PyTorch port's file by --weights. From
+    Sports-1M and with a linear SVM, the paper finds 82.3 % on UCF101, 85.2 % with three networks; STP's paper finds
+    53.8 % on PEV.
     """
     base = tsn()
     return replace(
@@ -33,7 +33,7 @@ def r2plus1d() -> Recipe:
 
     SGD, 45 epochs, of which ten warm up, learning rate 0.01 divided by ten every ten epochs, as the paper trains on
     Kinetics (section 4); here that rate is for 64 clips, scaled to a batch of 16. Every BatchNorm learns. The paper's
-    own network has 34 layers and sees 32 frames (--model.backbone r2plus1d34 --input.num-segments 32): from Kinetics
+    own network has 34 layers and sees 32 frames (--backbone r2plus1d34 --num-segments 32 --weights FILE): from Kinetics
     96.8 % on UCF101 and 74.5 % on HMDB51, 97.3 and 78.7 % with optical flow; MLFE's paper has 65.4 % on PEV for both.
     """
     base = tsn()
