@@ -20,7 +20,7 @@ class ModelConfig:
     backbone: str = "resnet50"
     """Trunk: see `kinesics models`."""
     weights: str | None = "imagenet"
-    """Where the trunk's weights come from: imagenet, a file, or None for random."""
+    """Where the trunk's weights come from: imagenet, kinetics, a file, or None for random."""
     dropout: float = 0.5
     """Probability of dropping a feature before the classifier."""
     arguments: Mapping[str, Any] = field(default_factory=dict)

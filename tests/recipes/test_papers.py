@@ -49,6 +49,9 @@ def test_every_recipe_says_what_its_paper_found() -> None:
         ("mdt", "Kinetics"),
         ("kpsem", "Mini-Kinetics"),
         ("kpsem_r3d", "HMDB51"),
+        ("c3d", "UCF101"),
+        ("r2plus1d", "HMDB51"),
+        ("i3d", "Something"),
     ):
         assert data in (RECIPES[name].__doc__ or "")
 
@@ -59,3 +62,30 @@ def test_tea_has_its_paper_s_settings() -> None:
     assert made.optim.learning_rate / made.optim.batch_size == pytest.approx(0.01 / 64)
     assert [share * made.optim.epochs for share in made.optim.milestones] == pytest.approx([30, 40, 45])
     assert (made.optim.weight_decay, made.model.dropout, made.optim.batch_norm) == (5e-4, 0.5, "train")
+
+
+def test_networks_of_3d_convolutions_see_their_papers_clips() -> None:
+    for name, model, shape in (
+        ("c3d", "plain_c3d", (1, 16, 1)),
+        ("r2plus1d", "plain_r2plus1d18", (1, 16, 1)),
+        ("i3d", "plain_i3d50", (1, 32, 1)),
+    ):
+        made = recipe(name)
+        assert made.model.name == model
+        assert view_plan("one", made.input).frame_indices(100).shape == shape
+    made = recipe("r2plus1d")
+    assert [round(share * made.optim.epochs) for share in made.optim.milestones] == [20, 30, 40]
+
+
+@pytest.mark.parametrize("name", ["r2plus1d", "i3d"])  # C3D takes too long to write
+def test_networks_of_3d_convolutions_train_and_test(name: str, tiny_set: Path, tmp_path: Path) -> None:
+    made = recipe(name)
+    made = replace(
+        made,
+        model=replace(made.model, weights=None),
+        input=replace(made.input, num_segments=4, resize=32, size=32, stride=1),
+        optim=replace(made.optim, epochs=1, warmup_epochs=0, batch_size=8),
+    )
+    run = train(made, tiny_set, tmp_path / "run", num_workers=0, device="cpu")
+    metrics, _ = evaluate(run, num_workers=0, device="cpu")
+    assert 0 <= metrics.value("macro_f1") <= 1

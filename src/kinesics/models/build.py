@@ -13,9 +13,12 @@ from torch import nn
 from kinesics.errors import UserError, unknown
 from kinesics.models.backbones.backbone import Backbone
 from kinesics.models.backbones.bninception import BNInception
+from kinesics.models.backbones.c3d import C3D
 from kinesics.models.backbones.efficientnet_lite import EfficientNetLite0
+from kinesics.models.backbones.i3d import I3D50
 from kinesics.models.backbones.mfnet import MFNet
 from kinesics.models.backbones.mobilenetv2 import MobileNetV2
+from kinesics.models.backbones.r2plus1d import r2plus1d18, r2plus1d34
 from kinesics.models.backbones.res2net import res2net50
 from kinesics.models.backbones.resnet import R3D50, resnet18, resnet34, resnet50
 from kinesics.models.heads.average import AverageHead
@@ -71,7 +74,9 @@ class System:
 
 FRAME_TRUNKS = ("resnet18", "resnet34", "resnet50", "res2net50", "mobilenetv2", "efficientnet_lite0", "bninception")
 """Trunks that see every frame for itself, and have slots."""
-CLIP_TRUNKS = ("r3d50", "mfnet")
+EVEN_TRUNKS = ("r3d50", "mfnet")
+"""Trunks that see time by themselves, all stages at the same time steps."""
+CLIP_TRUNKS = (*EVEN_TRUNKS, "c3d", "r2plus1d18", "r2plus1d34", "i3d50")
 """Trunks that see time by themselves."""
 MEANS = ("average", "ordered", "keypoints")
 """Heads for what any module leaves in the last stage."""
@@ -83,7 +88,7 @@ SYSTEMS: dict[str, System] = {
         plain,
         ("keypoints",),
         "Key Point Shifts Embedding: where each channel's highest points go from frame to frame",
-        (*FRAME_TRUNKS, *CLIP_TRUNKS),
+        (*FRAME_TRUNKS, *EVEN_TRUNKS),
     ),
     "mlfe": System(tsm, ("local",), "Multi-Layer Local Features: TSM, and patches of low stages where classes peak"),
     "stp": System(tsn, ("pyramid",), "Segment-level Temporal Pyramid: means of a segment, its halves and its quarters"),
@@ -118,6 +123,10 @@ BACKBONES: dict[str, Callable[..., Backbone]] = {
     "bninception": BNInception,
     "r3d50": R3D50,
     "mfnet": MFNet,
+    "c3d": C3D,
+    "r2plus1d18": r2plus1d18,
+    "r2plus1d34": r2plus1d34,
+    "i3d50": I3D50,
 }
 HEADS: dict[str, Callable[..., Head]] = {
     "average": AverageHead,
@@ -166,7 +175,7 @@ def build(
     if kind.stream:
         trunk.temporal_stream = kind.stream(trunk, **given["stream"])
     if "time_stride" in inspect.signature(HEADS[head]).parameters:
-        given["head"]["time_stride"] = trunk.time_stride
+        given["head"]["time_stride"] = trunk.time_strides[0]  # the same in all stages, see EVEN_TRUNKS
     tail = HEADS[head](trunk.widths, num_classes, dropout, **given["head"])
     return Recognizer(
         f"{system}_{backbone}",
@@ -224,7 +233,8 @@ def create_model(
         modality: "rgb" (3 channels a frame) or "flow" (2).
         frames_per_segment: F, consecutive frames stacked in a time step: clips have 3·F or 2·F channels. By default as
             many as the system takes: 5 for mdt, 1 for the others.
-        weights: None for random ones, "imagenet", or a file. `load_weights` does the same and returns its report.
+        weights: None for random ones, "imagenet", "kinetics", or a file. `load_weights` does the same and returns its
+            report.
         head: "average", "ordered", "keypoints", or None for the system's own.
         model_args: the system's and the head's own, such as direction="past" (tsm) or moments=4 (ordered).
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from torch import Tensor
 
-CLASSIFIERS = ("fc", "_fc", "last_linear", "classifier", "classifier.1", "new_fc", "cls_head.fc_cls")
+CLASSIFIERS = ("fc", "fc8", "_fc", "last_linear", "classifier", "classifier.1", "new_fc", "cls_head.fc_cls")
 """What the published networks call their last layer."""
 
 # The blocks features.1 … features.17 of MobileNetV2 that MMAction2's layer1 … layer7 begin with.

@@ -45,6 +45,7 @@ IMAGENET: dict[str, PublicFile] = {
     "resnet34": PublicFile(TORCHVISION + "resnet34-b627a593.pth", "b627a593"),
     "resnet50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
     "r3d50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
+    "i3d50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
     "res2net50": PublicFile(
         "https://shanghuagao.oss-cn-beijing.aliyuncs.com/res2net/res2net50_26w_4s-06e79181.pth", "06e79181"
     ),
@@ -59,27 +60,38 @@ IMAGENET: dict[str, PublicFile] = {
 """ImageNet-1k weights by backbone: torchvision's first versions, the Res2Net authors', the package with
 EfficientNet-Lite0's inside, and tsn-pytorch's."""
 
-AUTHORS = {"mfnet": "github.com/cypw/PyTorch-MFNet (MFNet3D_Kinetics-400_72.8.pth)"}
+KINETICS: dict[str, PublicFile] = {
+    "r2plus1d18": PublicFile(TORCHVISION + "r2plus1d_18-91a641e6.pth", "91a641e6"),
+}
+"""Kinetics-400 weights by backbone: torchvision's."""
+PUBLIC = {"imagenet": IMAGENET, "kinetics": KINETICS}
+"""The public files by what `weights` calls them."""
+AUTHORS = {
+    "mfnet": "github.com/cypw/PyTorch-MFNet (MFNet3D_Kinetics-400_72.8.pth)",
+    "c3d": "github.com/DavideA/c3d-pytorch (c3d.pickle, trained on Sports-1M)",
+    "r2plus1d34": "github.com/moabitcoin/ig65m-pytorch (r2plus1d_34_clip32_ft_kinetics_from_ig65m-ade133f1.pth)",
+}
 """Where weights are that cannot be had by an address."""
 
 
 def find_weights(source: str, backbone: str) -> Path:
-    """The file that `source` means for a backbone: "imagenet", or a path.
+    """The file that `source` means for a backbone: "imagenet", "kinetics", or a path.
 
     Raises:
         UserError: no such file, or the public one is neither here nor can be downloaded; the line says which file to
             put where.
     """
-    if source == "imagenet":
-        if backbone not in IMAGENET:
-            known = f"; its authors' are at {AUTHORS[backbone]}" if backbone in AUTHORS else ""
-            raise UserError(f"no ImageNet weights are known for {backbone}: give a file, or weights none{known}")
-        public = IMAGENET[backbone]
+    if source in PUBLIC:
+        if backbone not in PUBLIC[source]:
+            known = f"; some are at {AUTHORS[backbone]}" if backbone in AUTHORS else ""
+            known += "".join(f"; {name} weights are" for name in PUBLIC if backbone in PUBLIC[name])
+            raise UserError(f"no {source} weights are known for {backbone}: give a file, or weights none{known}")
+        public = PUBLIC[source][backbone]
         return find_packaged(public) if public.package else fetch(public)
     path = Path(source).expanduser()
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "no such file"
-        raise UserError(f"{source}: {kind}; wanted weights: imagenet, or a .pth, .pt or .safetensors file")
+        raise UserError(f"{source}: {kind}; wanted weights: imagenet, kinetics, or a .pth, .pt or .safetensors file")
     return path
 
 

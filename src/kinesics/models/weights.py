@@ -50,10 +50,10 @@ class LoadReport:
 
 
 def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
-    """Load `source` ("imagenet" or a file) into `model` in place. A head of another size starts fresh.
+    """Load `source` ("imagenet", "kinetics" or a file) into `model` in place. A head of another size starts fresh.
 
     The first convolution is adapted to another number of input channels by the mean over the file's channels,
-    repeated (as TSN and STP do for flow).
+    repeated (as TSN and STP do for flow), and 2D kernels to 3D ones by repeating them over time (as I3D does).
 
     Raises:
         UserError: the file cannot be had or read, or its trunk is not the model's.
@@ -69,7 +69,10 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
     adapted: dict[str, str] = {}
     first = f"backbone.{model.backbone.first_conv}.weight"
     for name in sorted(wanted.keys() & state.keys()):
-        found, place = state[name], wanted[name]
+        place = wanted[name]
+        found, how = inflated(state[name], place)
+        if how:
+            adapted[name] = how
         if found.shape == place.shape:
             matched[name] = found
         elif found.shape == (1, *place.shape):  # BatchNorms of tsn-pytorch's BN-Inception
@@ -77,7 +80,8 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
         elif name.startswith("head."):
             adapted[name] = f"{sizes(found)} in the file, {sizes(place)} here: starts fresh"
         elif name == first and found.shape[2:] == place.shape[2:] and found.shape[0] == place.shape[0]:
-            adapted[name] = f"mean of {found.shape[1]} input channels for each of {place.shape[1]}"
+            mean = f"mean of {found.shape[1]} input channels for each of {place.shape[1]}"
+            adapted[name] = f"{mean}, {how}" if how else mean
             matched[name] = found.mean(dim=1, keepdim=True).expand_as(place)
         else:
             raise UserError(f"{path}: {name} is {sizes(found)}, wanted {sizes(place)} for {model.name}")
@@ -100,6 +104,18 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
         missing=missing,
         unexpected=unexpected,
     )
+
+
+def inflated(found: Tensor, place: Tensor) -> tuple[Tensor, str]:
+    """A 2D kernel (C', C, H, W) as one over time (C', C, T, H, W), where `place` is that, and how; or itself and "".
+
+    Each of the T is the kernel divided by T: on a clip that stands still the two give the same.
+    """
+    if (found.ndim, place.ndim) != (4, 5) or found.shape[2:] != place.shape[3:]:
+        return found, ""
+    frames = place.shape[2]
+    how = f"inflated over {frames} frames" if frames > 1 else ""
+    return found[:, :, None].expand(-1, -1, frames, -1, -1) / frames, how
 
 
 def refuse_other_trunk(model: Recognizer, path: Path, missing: Sequence[str], unexpected: Sequence[str]) -> None:

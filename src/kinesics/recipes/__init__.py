@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from kinesics.config import Recipe
 from kinesics.errors import unknown
+from kinesics.recipes.clip_networks import c3d, i3d, r2plus1d
 from kinesics.recipes.few import few
 from kinesics.recipes.kpsem import ABLATIONS as KPSEM_ABLATIONS
 from kinesics.recipes.kpsem import kpsem, kpsem_r3d, mfnet, r3d
@@ -34,6 +35,9 @@ RECIPES: dict[str, Callable[[], Recipe]] = {
     "kpsem": kpsem,
     "kpsem_r3d": kpsem_r3d,
     **KPSEM_ABLATIONS,
+    "c3d": c3d,
+    "r2plus1d": r2plus1d,
+    "i3d": i3d,
     "tea": tea,
     "mdt": mdt,
     "mdt16": mdt16,

@@ -45,7 +45,7 @@ class Backbone(nn.Module):
     """A trunk without its classifier. Subclasses give `stem` and `stage`, and fill in the facts below.
 
     num_features: channels of layer5. widths: channels of every stage. first_conv: the first convolution's name.
-    time_stride: time steps of a clip for each of the stages.
+    time_strides: time steps of a clip for one of each stage of STAGES.
     stem_width: channels of the stem's output, where the trunk takes a stream beside it.
     stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0; what learns
         slower or stays frozen is told by it.
@@ -57,7 +57,7 @@ class Backbone(nn.Module):
     num_features: int
     widths: dict[str, int]
     stem_width: int
-    time_stride: int = 1
+    time_strides: tuple[int, int, int, int] = (1, 1, 1, 1)
     first_conv: str
     stages: tuple[tuple[str, ...], ...]
 
@@ -84,7 +84,7 @@ class Backbone(nn.Module):
     def forward_stages(self, clips: Tensor, names: Sequence[str] = ("layer5",)) -> dict[str, Tensor]:
         """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, no stage run in vain.
 
-        T' is T / time_stride, rounded up.
+        T' is T / time_strides of the stage, rounded up.
         """
         n, t = clips.shape[:2]
         features: dict[str, Tensor] = {}

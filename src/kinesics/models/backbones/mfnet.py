@@ -71,7 +71,7 @@ class MFNet(Volume):
     # Its weights expect pixels less (124, 117, 104), times 0.0167.
     input_norm = InputNorm(mean=(124 / 255, 117 / 255, 104 / 255), std=(1 / (0.0167 * 255),) * 3)
     num_features = WIDTHS[-1]
-    time_stride = 2
+    time_strides = (2, 2, 2, 2)
     first_conv = "conv1.conv"
     stages = (("conv1",), ("conv2",), ("conv3",), ("conv4",), ("conv5", "tail"))
 

@@ -166,7 +166,7 @@ class R3D50(ResNet):
     Source: the KPSEM paper, section 4.4, with Hara et al., CVPR 2018.
     """
 
-    time_stride = 2
+    time_strides = (2, 2, 2, 2)
 
     def __init__(self, in_channels: int = 3, slot: Slot = still) -> None:
         super().__init__(Bottleneck, (3, 4, 6, 3), in_channels, slot)

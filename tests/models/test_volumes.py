@@ -1,0 +1,186 @@
+"""C3D, R(2+1)D and I3D-ResNet-50: published counts and names, their weights' files, and inflated kernels."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from kinesics.errors import UserError
+from kinesics.metrics.cost import cost
+from kinesics.models import sources
+from kinesics.models.backbones.c3d import C3D
+from kinesics.models.backbones.i3d import I3D50
+from kinesics.models.backbones.r2plus1d import r2plus1d18, r2plus1d34
+from kinesics.models.backbones.resnet import ResNet
+from kinesics.models.build import MODELS, create_model
+from kinesics.models.weights import load_weights
+from tests.models.names import RESNETS, Shapes, filled, norm
+
+
+def c3d_port() -> Shapes:
+    """Names and shapes of the PyTorch port of C3D, with the classes of Sports-1M."""
+    widths = {"1": 64, "2": 128, "3a": 256, "3b": 256, "4a": 512, "4b": 512, "5a": 512, "5b": 512}
+    shapes: Shapes = {}
+    channels = 3
+    for name, width in widths.items():
+        shapes |= {f"conv{name}.weight": (width, channels, 3, 3, 3), f"conv{name}.bias": (width,)}
+        channels = width
+    for name, (wide, narrow) in {"fc6": (4096, 8192), "fc7": (4096, 4096), "fc8": (487, 4096)}.items():
+        shapes |= {f"{name}.weight": (wide, narrow), f"{name}.bias": (wide,)}
+    return shapes
+
+
+def torchvision_r2plus1d18(classes: int = 400) -> Shapes:
+    """torchvision's r2plus1d_18; both convolutions of a block have the first one's channels between their parts."""
+    shapes: Shapes = {"stem.0.weight": (45, 3, 1, 7, 7), **norm("stem.1", 45)}
+    shapes |= {"stem.3.weight": (64, 45, 3, 1, 1), **norm("stem.4", 64)}
+    channels = 64
+    for stage, (width, first) in enumerate(((64, 144), (128, 230), (256, 460), (512, 921)), 1):
+        for index in range(2):
+            block = f"layer{stage}.{index}"
+            between = first if index == 0 else 9 * width // 4
+            for conv, narrow in ((f"{block}.conv1", channels), (f"{block}.conv2", width)):
+                shapes |= {f"{conv}.0.0.weight": (between, narrow, 1, 3, 3), **norm(f"{conv}.0.1", between)}
+                shapes |= {f"{conv}.0.3.weight": (width, between, 3, 1, 1), **norm(f"{conv}.1", width)}
+            if channels != width:
+                shapes |= {f"{block}.downsample.0.weight": (width, channels, 1, 1, 1)}
+                shapes |= norm(f"{block}.downsample.1", width)
+            channels = width
+    return {**shapes, "fc.weight": (classes, 512), "fc.bias": (classes,)}
+
+
+@pytest.mark.parametrize(
+    ("name", "published", "classes"),
+    [("plain_c3d", c3d_port(), 487), ("plain_r2plus1d18", torchvision_r2plus1d18(), 400)],
+)
+def test_published_files_load_whole(name: str, published: Shapes, classes: int, tmp_path: Path) -> None:
+    state = filled(published)
+    torch.save(state, tmp_path / "published.pth")
+    model = create_model(name, classes)
+    report = load_weights(model, tmp_path / "published.pth")
+    assert report.missing == report.unexpected == ()
+    assert report.adapted == {}
+    assert len(report.matched) == len(state) == len(model.state_dict())
+    first = f"{model.backbone.first_conv}.weight"
+    assert torch.equal(model.backbone.state_dict()[first], state[first])
+    last = "fc8.weight" if "fc8.weight" in state else "fc.weight"
+    assert torch.equal(model.head.fc.weight, state[last])
+
+
+@pytest.mark.parametrize(
+    ("name", "classes", "shape", "parameters", "giga"),
+    [
+        ("plain_c3d", 101, (16, 112), 78_409_573, 38.5474),
+        ("plain_r2plus1d18", 400, (16, 112), 31_505_325, 40.5193),
+        ("plain_r2plus1d34", 400, (32, 112), 63_697_175, 152.3563),
+        ("plain_i3d50", 400, (32, 224), 28_043_472, 152.4839),
+    ],
+)
+def test_counts_are_the_published_ones(
+    name: str, classes: int, shape: tuple[int, int], parameters: int, giga: float
+) -> None:
+    with torch.device("meta"):
+        model = create_model(name, classes)
+    counted = cost(model, (1, shape[0], 3, shape[1], shape[1]))
+    assert counted.parameters == parameters
+    assert counted.macs / 1e9 == pytest.approx(giga, abs=1e-4)
+
+
+def test_r2plus1d34_has_its_authors_channels_between() -> None:
+    state = r2plus1d34().state_dict()
+    found = [state[f"layer{stage}.0.conv2.0.0.weight"].shape[0] for stage in (1, 2, 3, 4)]
+    assert found == [144, 288, 576, 1152]
+    assert r2plus1d18().layer2[0].conv2[0][0].out_channels == 230
+
+
+def test_long_clips_halve_stage_by_stage() -> None:
+    x = torch.randn(1, 17, 3, 32, 32)
+    for trunk, times in ((C3D(), [9, 5, 3, 2]), (r2plus1d18(), [17, 9, 5, 3])):
+        with torch.no_grad():
+            found = trunk.eval().forward_stages(x, ("layer2", "layer3", "layer4", "layer5"))
+        assert [features.shape[1] for features in found.values()] == times
+
+
+def test_c3d_s_end_is_the_port_s_at_its_own_size() -> None:
+    trunk = C3D().eval()
+    x = torch.rand(2, 512, 2, 7, 7)
+    with torch.no_grad():
+        y = F.max_pool3d(F.relu(trunk.conv5b(F.relu(trunk.conv5a(x)))), 2, 2, padding=(0, 1, 1))
+        y = F.relu(trunk.fc7(F.relu(trunk.fc6(y.reshape(2, 8192)))))
+        found = trunk.stage("layer5", x, 2)
+    assert found.shape == (2, 4096, 1, 1, 1)
+    assert y.std() > 1e-3
+    assert torch.allclose(found.flatten(1), y, atol=1e-5)
+
+
+def test_still_clips_give_the_features_of_the_2d_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    flat = create_model("tsn_resnet50", 7).eval()
+    trunk = flat.backbone
+    assert isinstance(trunk, ResNet)
+    for module in trunk.modules():  # so that the norms do something
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2.0)
+    names = trunk.state_dict() | {"fc.weight": flat.head.fc.weight.detach(), "fc.bias": flat.head.fc.bias.detach()}
+    torch.save(names, tmp_path / "resnet50.pth")
+    model = create_model("plain_i3d50", 7)
+    report = load_weights(model, tmp_path / "resnet50.pth")
+    assert report.missing == report.unexpected == ()
+    assert report.adapted.pop("backbone.conv1.weight") == "inflated over 5 frames"
+    assert set(report.adapted.values()) == {"inflated over 3 frames"}
+    assert len(report.adapted) == 3 + 2 + 3 + 1
+    wide = copy.deepcopy(trunk)  # as I3D's, the last stage keeps the stride of 16
+    wide.layer4[0].conv2.stride = wide.layer4[0].downsample[0].stride = (1, 1)
+    frame = torch.randn(1, 1, 3, 32, 32)
+    with torch.no_grad():
+        wanted = wide.forward_stages(frame, ("layer2", "layer3", "layer4", "layer5"))
+        found = model.eval().backbone.forward_stages(frame.expand(-1, 41, -1, -1, -1), tuple(wanted))
+    # So many time steps from each end, the clip's end is seen: 5 frames in layer2, then 6, 10, 16 and 18.
+    for (name, features), end in zip(found.items(), (5, 5, 8, 9), strict=True):
+        inside = features[:, end:-end]
+        assert inside.shape[1] >= 3
+        assert torch.allclose(inside, wanted[name].expand_as(inside), rtol=1e-3, atol=1e-3 * float(inside.std())), name
+        assert not torch.allclose(features[:, 0], wanted[name][:, 0], rtol=0.1)
+
+
+def test_flow_is_adapted_before_it_is_inflated(tmp_path: Path) -> None:
+    state = filled(RESNETS["resnet50"])
+    torch.save(state, tmp_path / "resnet50.pth")
+    model = create_model("plain_i3d50", 3, modality="flow")
+    report = load_weights(model, tmp_path / "resnet50.pth")
+    kernel = model.backbone.conv1.weight
+    assert report.adapted["backbone.conv1.weight"] == "mean of 3 input channels for each of 2, inflated over 5 frames"
+    assert torch.allclose(kernel.sum(dim=2)[:, 0], state["conv1.weight"].mean(dim=1), atol=1e-6)
+    assert isinstance(model.backbone, I3D50)
+
+
+def test_which_public_weights_there_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fetched: list[str] = []
+
+    def fetch(public: sources.PublicFile) -> Path:
+        fetched.append(public.name)
+        return tmp_path / public.name
+
+    monkeypatch.setattr(sources, "fetch", fetch)
+    sources.find_weights("kinetics", "r2plus1d18")
+    sources.find_weights("imagenet", "i3d50")
+    assert fetched == ["r2plus1d_18-91a641e6.pth", "resnet50-0676ba61.pth"]
+    for source, backbone, message in (
+        ("imagenet", "r2plus1d18", "no imagenet weights are known for r2plus1d18.*; kinetics weights are"),
+        ("kinetics", "r2plus1d34", "ig65m"),
+        ("imagenet", "c3d", "c3d.pickle"),
+    ):
+        with pytest.raises(UserError, match=message):
+            sources.find_weights(source, backbone)
+
+
+def test_key_points_want_stages_of_the_same_time_steps() -> None:
+    trunks = {name.partition("_")[2] for name in MODELS if name.startswith("kpsem_")}
+    assert {"mfnet", "r3d50"} <= trunks
+    assert not trunks & {"c3d", "r2plus1d18", "r2plus1d34", "i3d50"}
