@@ -8,6 +8,7 @@ from collections.abc import Callable
 import tyro
 
 from kinesics.cli.data import flow, prepare, probe, puppets
+from kinesics.cli.explaining import explain
 from kinesics.cli.training import cross_validate, train
 from kinesics.cli.using import cost, demo, doctor, fuse, models, predict, test
 
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Command] = {
     "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),
     "fuse": plain(fuse, "fuse"),
     "predict": plain(predict, "predict"),
+    "explain": plain(explain, "explain"),
     "models": plain(models, "models"),
     "cost": plain(cost, "cost"),
     "puppets": plain(puppets, "puppets"),
