@@ -8,9 +8,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from matplotlib.figure import Figure
 
-from kinesics.plots.saliency import COLUMNS, INK, TILE_INCHES, Frames, heading, save
+from kinesics.plots.saliency import INK, TILE_INCHES, Frames, Sheet, save
 
 Flow = npt.NDArray[np.float32]
 
@@ -29,9 +28,9 @@ def longest_of(flow: Flow) -> float:
     return max(1.0, float(np.percentile(np.hypot(flow[..., 0], flow[..., 1]), 99)))
 
 
-def wheel(size: int = 65) -> Frames:
+def wheel(size: int = 161) -> Frames:
     """(size, size, 3): every direction in its colour, growing outwards, as a key to the others; white outside."""
-    axis = np.linspace(-1, 1, size, dtype=np.float32)
+    axis: Flow = np.linspace(-1, 1, size, dtype=np.float32)
     flow = np.stack(np.meshgrid(axis, axis), axis=-1)
     picture = flow_picture(flow, 1.0)
     picture[np.hypot(flow[..., 0], flow[..., 1]) > 1] = 255
@@ -41,21 +40,13 @@ def wheel(size: int = 65) -> Frames:
 def plot_flow(flow_THW2: Flow, seconds: Sequence[float], title: str, path: Path) -> None:
     """Write a PNG: the flow at each time, and the wheel that tells what the colours mean."""
     longest = longest_of(flow_THW2)
-    count = len(flow_THW2)
-    columns, rows = min(count, COLUMNS) + 1, -(-count // COLUMNS)
-    aspect = flow_THW2.shape[1] / flow_THW2.shape[2]
-    figure = Figure(
-        figsize=(max(4.2, columns * TILE_INCHES), rows * (aspect + 0.2) * TILE_INCHES + 0.75), layout="constrained"
-    )
-    heading(figure, title, "colour: the direction of movement; strength: its length")
-    axes = np.asarray(figure.subplots(rows, columns, squeeze=False))
-    for each in axes.flat:
-        each.set_axis_off()
-    for t, flow in enumerate(flow_THW2):
-        at = axes[t // COLUMNS, t % COLUMNS]
-        at.imshow(flow_picture(flow, longest))
-        at.set_title(f"{seconds[t]:.2f} s", fontsize=8, color=INK, pad=3)
-    key = axes[0, -1]
-    key.imshow(wheel())
-    key.set_title(f"rim: {longest:.1f} px", fontsize=8, color=INK, pad=3)
-    save(figure, path)
+    tall = flow_THW2.shape[1] / flow_THW2.shape[2] * TILE_INCHES
+    note = "the colour tells the direction of movement, its strength the length"
+    sheet = Sheet.of(len(flow_THW2) + 1, max(tall, TILE_INCHES) + 0.25, title, note)
+    pictures = [(flow_picture(flow, longest), f"{seconds[t]:.2f} s", tall) for t, flow in enumerate(flow_THW2)]
+    for tile, (picture, name, height) in enumerate([*pictures, (wheel(), f"rim: {longest:.1f} px", TILE_INCHES)]):
+        left, top = sheet.corner(tile)
+        axes = sheet.axes(left, top + 0.2, height)
+        axes.imshow(picture, aspect="auto")
+        axes.set_title(name, fontsize=8, color=INK, pad=3)
+    save(sheet.figure, path)

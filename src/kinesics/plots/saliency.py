@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import matplotlib
@@ -20,10 +23,14 @@ Floats = npt.NDArray[np.float32]
 COLUMNS = 8
 """Time steps beside each other; more stand in bands below."""
 TILE_INCHES = 1.35
-STRONGEST = 0.78
+GAP_INCHES = 0.05
+STRONGEST = 0.8
 """How much of a pixel the colour of the greatest heat covers."""
 INK = "#1b2a3a"
-_MAP = (matplotlib.colormaps["turbo"](np.linspace(0.3, 0.98, 256))[:, :3] * 255).astype(np.uint8)
+TITLE_POINTS, NOTE_POINTS = 10.0, 7.5
+TITLE: dict[str, Any] = {"fontsize": TITLE_POINTS, "color": INK, "fontweight": "bold"}
+NOTE: dict[str, Any] = {"fontsize": NOTE_POINTS, "color": "#5a6b7b"}
+_MAP = (matplotlib.colormaps["turbo"](np.linspace(0.5, 0.95, 256))[:, :3] * 255).astype(np.uint8)
 
 
 def scaled(maps: npt.NDArray[np.floating]) -> Floats:
@@ -37,7 +44,7 @@ def scaled(maps: npt.NDArray[np.floating]) -> Floats:
 
 def overlay(frame_HW3: Frames, heat_HW: Floats) -> Frames:
     """A frame with heat, 0 to 1 and of the same size, laid over it: no heat leaves the frame as it is."""
-    share = (STRONGEST * np.sqrt(heat_HW.clip(0, 1)))[..., None]
+    share = (STRONGEST * heat_HW.clip(0, 1) ** 0.8)[..., None]
     colors = _MAP[(heat_HW.clip(0, 1) * 255).astype(np.uint8)]
     return np.asarray(np.rint(frame_HW3 * (1 - share) + colors * share), dtype=np.uint8)
 
@@ -51,27 +58,55 @@ def plot_saliency(
     frames_THW3: Frames, heat_Thw: Floats, seconds: Sequence[float], title: str, path: Path, *, note: str = ""
 ) -> None:
     """Write a PNG: the frames, the same with their heat (0 to 1), and bars of how much of the clip's heat each has."""
-    count = len(frames_THW3)
-    columns, bands = min(count, COLUMNS), -(-count // COLUMNS)
     shares = heat_Thw.mean(axis=(1, 2))
     shares = shares / shares.sum() if shares.sum() > 0 else shares
-    aspect = frames_THW3.shape[1] / frames_THW3.shape[2]
-    figure = Figure(
-        figsize=(max(4.2, columns * TILE_INCHES), bands * (2 * aspect + 0.55) * TILE_INCHES + 0.75),
-    )
-    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
-    heading(figure, title, note)
-    ratios = [aspect, aspect, 0.16] * bands
-    axes = np.asarray(figure.subplots(3 * bands, columns, squeeze=False, height_ratios=ratios))
-    for each in axes.flat:
-        each.set_axis_off()
+    tall = frames_THW3.shape[1] / frames_THW3.shape[2] * TILE_INCHES
+    sheet = Sheet.of(len(frames_THW3), 2 * tall + 0.55, title, note)
     for t, frame in enumerate(frames_THW3):
-        top, middle, foot = axes[3 * (t // COLUMNS) : 3 * (t // COLUMNS) + 3, t % COLUMNS]
-        top.imshow(frame)
-        top.set_title(f"{seconds[t]:.2f} s", fontsize=8, color=INK, pad=3)
-        middle.imshow(overlay(frame, fitted(heat_Thw[t], frame)))
-        bar(foot, float(shares[t]), float(shares.max()))
-    save(figure, path)
+        left, top = sheet.corner(t)
+        first = sheet.axes(left, top + 0.2, tall)
+        first.imshow(frame, aspect="auto")
+        first.set_title(f"{seconds[t]:.2f} s", fontsize=8, color=INK, pad=3)
+        sheet.axes(left, top + 0.24 + tall, tall).imshow(overlay(frame, fitted(heat_Thw[t], frame)), aspect="auto")
+        bar(sheet.axes(left, top + 0.29 + 2 * tall, 0.15), float(shares[t]), float(shares.max()))
+    save(sheet.figure, path)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A figure of tiles in bands of COLUMNS, placed in inches from the upper left. head: where tiles begin."""
+
+    figure: Figure
+    head: float
+    band: float
+
+    @staticmethod
+    def of(count: int, band: float, title: str, note: str = "") -> Sheet:
+        """A sheet of `count` tiles, in bands `band` inches tall, with its title above and its note below."""
+        width = max(4.4, min(count, COLUMNS) * (TILE_INCHES + GAP_INCHES) + 0.1)
+        head, foot = wrapped(title, width, TITLE_POINTS), wrapped(note, width, NOTE_POINTS)
+        top, low = 0.08 + 0.18 * len(head), 0.08 + 0.14 * len(foot)
+        figure = Figure(figsize=(width, top + -(-count // COLUMNS) * band + low))
+        height = figure.get_figheight()
+        figure.text(0.06 / width, 1 - 0.05 / height, "\n".join(head), va="top", **TITLE)
+        figure.text(0.06 / width, 0.05 / height, "\n".join(foot), va="bottom", **NOTE)
+        return Sheet(figure, top, band)
+
+    def corner(self, tile: int) -> tuple[float, float]:
+        """Where a tile begins, in inches: left and top."""
+        return 0.06 + tile % COLUMNS * (TILE_INCHES + GAP_INCHES), self.head + tile // COLUMNS * self.band
+
+    def axes(self, left: float, top: float, height: float) -> Axes:
+        """Bare axes of a tile's width."""
+        wide, tall = self.figure.get_size_inches()
+        axes = self.figure.add_axes((left / wide, 1 - (top + height) / tall, TILE_INCHES / wide, height / tall))
+        axes.set_axis_off()
+        return axes
+
+
+def wrapped(text: str, inches: float, points: float) -> list[str]:
+    """The text in lines that fit a width; none for no text."""
+    return textwrap.wrap(text, max(20, int(inches * 72 / (0.58 * points))))
 
 
 def bar(axes: Axes, share: float, largest: float) -> None:
@@ -83,10 +118,11 @@ def bar(axes: Axes, share: float, largest: float) -> None:
 
 
 def heading(figure: Figure, title: str, note: str = "") -> None:
-    """The title of a picture, and a note below it."""
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10, color=INK, fontweight="bold")
+    """The title of a picture whose layout is "constrained", and a note below it."""
+    width = figure.get_figwidth()
+    figure.suptitle("\n".join(wrapped(title, width, TITLE_POINTS)), x=0.01, ha="left", **TITLE)
     if note:
-        figure.supxlabel(note, x=0.01, ha="left", fontsize=7.5, color="#5a6b7b")
+        figure.supxlabel("\n".join(wrapped(note, width, NOTE_POINTS)), x=0.01, ha="left", **NOTE)
 
 
 def save(figure: Figure, path: Path) -> None:

@@ -20,6 +20,7 @@ from kinesics.apps.explain.question import Question
 RELUS: dict[Callable[..., Any], float] = {
     **dict.fromkeys((F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_), math.inf),
     F.relu6: 6.0,
+    F.hardtanh: 6.0,  # what the module ReLU6 calls
 }
 """What is changed, and where it ends above."""
 
@@ -51,10 +52,11 @@ class GuidedReLUs(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Calls `func`, or the guided form of it."""
-        if func in RELUS:
-            x = args[0] if args else (kwargs or {})["input"]
+        named = dict(kwargs or {})
+        if func in RELUS and (func is not F.hardtanh or (named.get("min_val"), named.get("max_val")) == (0.0, 6.0)):
+            x = args[0] if args else named["input"]
             return GuidedReLU.apply(x, RELUS[func])  # type: ignore[no-untyped-call]
-        return func(*args, **(kwargs or {}))
+        return func(*args, **named)
 
 
 def guided_gradient(question: Question) -> Tensor:

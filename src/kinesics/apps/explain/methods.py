@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from kinesics.apps.explain.guided import guided_gradient
-from kinesics.apps.explain.pixels import Baseline, integrated_gradients, occlusion
+from kinesics.apps.explain.pixels import GRID, STEPS, Baseline, integrated_gradients, occlusion
 from kinesics.apps.explain.question import Question
 from kinesics.errors import unknown
 from kinesics.models.backbones.backbone import STAGES
@@ -18,10 +18,12 @@ from kinesics.models.backbones.backbone import STAGES
 
 @dataclass(frozen=True)
 class How:
-    """What a method may be told. stage: whose features are weighed, None for the method's own. baseline: see pixels."""
+    """What a method may be told. stage: whose features are weighed, None for the method's own. Else see `pixels`."""
 
     stage: str | None = None
     baseline: Baseline = "grey"
+    steps: int = STEPS
+    grid: int = GRID
 
     def __post_init__(self) -> None:
         if self.stage is not None and self.stage not in STAGES:
@@ -111,12 +113,12 @@ METHODS: Mapping[str, Method] = {
         guided_gradcam, FINE, "its fine lines follow edges of the picture whatever was learned; trust where, not what"
     ),
     "integrated-gradients": Method(
-        lambda question, how: pooled(integrated_gradients(question, how.baseline).sum(dim=1)).relu(),
+        lambda question, how: pooled(integrated_gradients(question, how.baseline, how.steps).sum(dim=1)).relu(),
         None,
         "it explains the difference from the baseline clip; what equals the baseline gets no heat",
     ),
     "occlusion": Method(
-        lambda question, how: occlusion(question, how.baseline).relu(),
+        lambda question, how: occlusion(question, how.baseline, how.grid).relu(),
         None,
         "a covered cell of one frame is itself a sudden change, which a network that looks at motion may answer to",
     ),
