@@ -232,6 +232,14 @@ def test_stages_have_their_strides_and_widths(settled: Settled, backbone: str) -
         trunk.forward_stages(clips(), ["layer6"])
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_the_answer_is_computed_from_the_features_that_are_given(settled: Settled, name: str) -> None:
+    model = settled(name)
+    features = model.backbone.forward_stages(clips(1, 4, channels=frames(name)), STAGES)
+    gradients = torch.autograd.grad(model.head(features)[0, 0], [features[stage] for stage in STAGES])
+    assert all(gradient.abs().max() > 0 for gradient in gradients)
+
+
 @pytest.mark.parametrize("name", [name for name in MODELS if name.startswith(("tsn_", "tsm_"))])
 def test_parameter_counts_are_the_published_ones(name: str) -> None:
     model = create_model(name, 1000)

@@ -6,7 +6,7 @@ All of it stands at the foot of the picture, since it is heads that nod.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +22,8 @@ from kinesics.video.write import write_video
 
 Frame = NDArray[np.uint8]
 Color = tuple[int, int, int]
+Paint = Callable[[Frame, float], Frame]
+"""(frame, its time in seconds) → the frame with something laid over it."""
 
 WHITE: Color = (255, 255, 255)
 ACCENT: Color = (255, 193, 61)
@@ -34,13 +36,21 @@ HELD_BYTES = 192 << 20
 """How much of a video is decoded at once."""
 
 
-def annotate(video: Path | str, prediction: Prediction, out: Path | str, *, fps: float | None = None) -> Path:
+def annotate(
+    video: Path | str,
+    prediction: Prediction,
+    out: Path | str,
+    *,
+    fps: float | None = None,
+    paint: Paint | None = None,
+) -> Path:
     """Write to `out` (.mp4) a copy of a video with its prediction drawn in; gives `out`.
 
     All frames are kept, at their size (tiny ones enlarged) and at the rate that keeps the duration; where frames came
     at uneven times, the copy spaces them evenly. There is no sound. Labels above one half are shown, or the best one.
     The line below them is the video's time; a tick stands where the model looked and lights up when it is passed.
-    fps: of a folder of frames. Memory does not grow with the video's length.
+    fps: of a folder of frames. paint: what is done to each frame before it is enlarged and written on. Memory does not
+    grow with the video's length.
 
     Raises:
         UserError: `out` is the video itself or no .mp4.
@@ -51,7 +61,7 @@ def annotate(video: Path | str, prediction: Prediction, out: Path | str, *, fps:
         raise UserError(f"{out}: is the video itself; name another file for the annotated copy")
     reader = open_video(video, fps=fps, exact=True)
     try:
-        write_video(out, drawn(reader, prediction), fps=even_rate(reader))
+        write_video(out, drawn(reader, prediction, paint), fps=even_rate(reader))
     finally:
         reader.close()
     return out
@@ -65,8 +75,8 @@ def even_rate(reader: VideoReader) -> float:
     return reader.fps if abs(rate / reader.fps - 1) <= 0.02 else rate
 
 
-def drawn(reader: VideoReader, prediction: Prediction) -> Iterator[Frame]:
-    """All frames of a video, (H, W, 3) each, with the prediction drawn in."""
+def drawn(reader: VideoReader, prediction: Prediction, paint: Paint | None = None) -> Iterator[Frame]:
+    """All frames of a video, (H, W, 3) each, painted over if asked for, with the prediction drawn in."""
     factor = enlargement(reader.height, reader.width)
     height, width = factor * reader.height, factor * reader.width
     banner = make_banner(prediction, height, width)
@@ -78,6 +88,7 @@ def drawn(reader: VideoReader, prediction: Prediction) -> Iterator[Frame]:
         seconds = reader.seconds_at(indices).tolist()
         for frame_CHW, now in zip(reader.frames_at(indices), seconds, strict=True):
             frame = np.ascontiguousarray(frame_CHW.permute(1, 2, 0).numpy())
+            frame = paint(frame, now) if paint else frame
             if factor > 1:
                 frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
             banner.put_on(frame)

@@ -87,15 +87,20 @@ def _below(folder: Path, seen: set[str]) -> tuple[list[Path], list[Path]]:
 
 
 def annotated_names(videos: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """Where the annotated copy of each video goes: `folder/STEM.annotated.mp4`, no two the same.
+    """Where the annotated copy of each video goes: `folder/STEM.annotated.mp4`, no two the same."""
+    return {video: folder / f"{stem}.annotated.mp4" for video, stem in distinct_stems(videos).items()}
 
-    Videos of the same stem get the folders that tell them apart and their suffix: a/x.mp4 and b/x.avi become
-    a-x.mp4.annotated.mp4 and b-x.avi.annotated.mp4. Ask for all videos at once: the names depend on their company.
+
+def distinct_stems(videos: Sequence[Path]) -> dict[Path, str]:
+    """What files about each video begin with: its stem, no two the same.
+
+    Videos of the same stem get the folders that tell them apart and their suffix: a/x.mp4 and b/x.avi become a-x.mp4
+    and b-x.avi. Ask for all videos at once: the names depend on their company.
     """
     count = Counter(_stem(video).casefold() for video in videos)
     full = {video: Path(os.path.abspath(video)) for video in videos}  # noqa: PTH100 - links stay what they are called
     shared = Path(os.path.commonpath([path.parent for path in full.values()])) if videos else Path()
-    names: dict[Path, Path] = {}
+    names: dict[Path, str] = {}
     taken: set[str] = set()
     for video in videos:
         wanted = _stem(video)
@@ -105,7 +110,7 @@ def annotated_names(videos: Sequence[Path], folder: Path) -> dict[Path, Path]:
         while name.casefold() in taken:
             name, number = f"{wanted}-{number}", number + 1
         taken.add(name.casefold())
-        names[video] = folder / f"{name}.annotated.mp4"
+        names[video] = name
     return names
 
 

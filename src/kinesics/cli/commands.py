@@ -9,6 +9,7 @@ import tyro
 
 from kinesics.cli.comparing import compare, report
 from kinesics.cli.data import flow, prepare, probe, puppets
+from kinesics.cli.explaining import explain
 from kinesics.cli.training import cross_validate, train
 from kinesics.cli.using import calibrate, cost, demo, doctor, fuse, models, predict, test
 
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Command] = {
     "compare": plain(compare, "compare"),
     "report": plain(report, "report"),
     "predict": plain(predict, "predict"),
+    "explain": plain(explain, "explain"),
     "models": plain(models, "models"),
     "cost": plain(cost, "cost"),
     "puppets": plain(puppets, "puppets"),

@@ -84,7 +84,8 @@ class Backbone(nn.Module):
     def forward_stages(self, clips: Tensor, names: Sequence[str] = ("layer5",)) -> dict[str, Tensor]:
         """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, no stage run in vain.
 
-        T' is T / time_strides of the stage, rounded up.
+        T' is T / time_strides of the stage, rounded up. What follows a stage is computed from the features that are
+        given, so that gradients reach them.
         """
         n, t = clips.shape[:2]
         features: dict[str, Tensor] = {}
@@ -94,6 +95,7 @@ class Backbone(nn.Module):
             x = with_added(self.stage(name, x, t), added.get(name))
             if name in names:
                 features[name] = torch.unflatten(x, 0, (n, t))
+                x = features[name].flatten(0, 1)
             if len(features) == len(names):
                 return features
         raise KeyError(f"stages are {', '.join(STAGES)}; wanted {', '.join(names)}")

@@ -21,13 +21,17 @@ class Volume(Backbone):
         raise TypeError(f"{type(self).__name__} has no stages")
 
     def forward_stages(self, clips: Tensor, names: Sequence[str] = ("layer5",)) -> dict[str, Tensor]:
-        """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, no stage run in vain."""
+        """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, no stage run in vain.
+
+        As in `Backbone`, what follows a stage is computed from the features that are given.
+        """
         features: dict[str, Tensor] = {}
         x = self.stem(clips.transpose(1, 2))
         for name in STAGES:
             x = self.stage(name, x, x.shape[2])
             if name in names:
                 features[name] = x.transpose(1, 2)
+                x = features[name].transpose(1, 2)
             if len(features) == len(names):
                 return features
         raise KeyError(f"stages are {', '.join(STAGES)}; wanted {', '.join(names)}")

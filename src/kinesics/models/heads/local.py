@@ -41,10 +41,14 @@ class LocalBlock(nn.Module):
 
     def forward(self, crops: Tensor, counts: Tensor | None) -> Tensor:
         """(M, C, h, w) → (M, C). counts: (M,) how often each crop stands in the batch, for BatchNorm; None for once."""
+        return self.maps(crops, counts).mean(dim=(2, 3))
+
+    def maps(self, crops: Tensor, counts: Tensor | None) -> Tensor:
+        """(M, C, h, w) → the same, what the mean is taken of."""
         x = F.relu(batch_norm(self.bn1, self.conv1(crops), counts), inplace=True)
         x = F.relu(batch_norm(self.bn2, self.conv2(x), counts), inplace=True)
         x = batch_norm(self.bn3, self.conv3(x), counts)
-        return F.relu(x.add_(crops), inplace=True).mean(dim=(2, 3))
+        return F.relu(x.add_(crops), inplace=True)
 
 
 class LocalHead(AverageHead):

@@ -1,0 +1,65 @@
+"""`kinesics explain`: what was explained, how probable it is and what was written, in sentences."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from tyro.conf import Positional
+
+from kinesics.cli.flags import Device
+
+
+def explain(
+    run: Positional[Path],
+    videos: Positional[tuple[Path, ...]],
+    out: Path,
+    method: str = "gradcam",
+    label: str | None = None,
+    stage: str | None = None,
+    baseline: Literal["grey", "still"] = "grey",
+    view: str = "all",
+    course: bool = False,
+    window: float | None = None,
+    device: Device = "auto",
+) -> int:
+    """Show where and when a model looked: heat maps over the frames of videos.
+
+    Args:
+        run: The run, or a folder with a model.
+        videos: Video files, folders of frames, or folders of videos.
+        out: Folder for the pictures, the annotated copies and the numbers.
+        method: gradcam, gradcam++, cam, guided-gradcam, integrated-gradients or occlusion: see docs/explain.md.
+        label: The class to explain; by default the model's answer.
+        stage: Whose features the map is made of, layer2 to layer5; the method's own by default.
+        baseline: What integrated-gradients and occlusion hold a clip against: grey, or its mean frame (still).
+        view: Looks inside the system: all that it has, none, or one by name (peaks, pyramid, kernels, salience, flow).
+        course: Also the label's probability over the video's time.
+        window: Length of the clips for that, in seconds; a third of the video by default.
+        device: Where to compute.
+    """
+    from kinesics.apps.explain.methods import How
+    from kinesics.apps.explain.run import Wanted, explain_videos
+    from kinesics.apps.predict import load
+    from kinesics.apps.videos import find_videos
+    from kinesics.cli.show import err, say
+    from kinesics.engine.artefact import find_model
+
+    wanted = Wanted(method, label, How(stage, baseline), view, course, window)
+    find_model(run)
+    found = find_videos(videos)  # a wrong path is told before the model is loaded
+    if found.others:
+        err.print(found.line(), markup=False, soft_wrap=True)
+    num_failed = 0
+    for told in explain_videos(load(run, device=device), found.videos, out, wanted):
+        if told.error:
+            num_failed += 1
+            err.print(told.error, markup=False, soft_wrap=True)
+            continue
+        names = ", ".join(path.name for path in told.files)
+        say(str(told.path), *(f"  {line}" for line in told.lines), f"  Written to {out}: {names}.")
+    if num_failed < len(found.videos):
+        say(wanted.caveat)
+    if num_failed:
+        err.print(f"{num_failed} of {len(found.videos)} videos could not be decoded", markup=False)
+    return 1 if num_failed else 0
