@@ -1,4 +1,4 @@
-"""What systems have inside: MLFE's peaks and patches, STP's pyramid, TEFE's temporal kernels."""
+"""What systems have inside: MLFE's peaks and patches, STP's pyramid, TEFE's temporal kernels, KPSEM's points."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from kinesics.plots.saliency import INK, TILE_INCHES, Floats, Frames, fitted, he
 ROWS = 8
 """Time steps that are shown of MLFE's; of more, as many evenly."""
 BOX = "#00d0ff"
+REGIONS = ("#ff4136", "#ffdc00", "#2ecc40", "#39a0ff", "#ff851b", "#f012be", "#7fdbff", "#b9f500", "#ffffff")
+"""Colours of regions, row by row."""
 
 
 def plot_peaks(
@@ -55,6 +57,49 @@ def plot_peaks(
         tiles[0].set_title(f"{seconds[t]:.2f} s", fontsize=8, color=INK, pad=3)
         for row, tile in enumerate(tiles):
             bare(tile, names[row] if column == 0 else "")
+    save(figure, path)
+
+
+def plot_points(
+    frames_THW3: Frames, found: Mapping[str, Floats], seconds: Sequence[float], title: str, path: Path
+) -> None:
+    """Write a PNG, a row a channel: crosses where its key points are, and arrows to where they go until the next frame.
+
+    found: adds (R,), places (R, 2), points (R, T, K, 2), shifts (R, T-1, K, 2) and weights (R, T-1, K), see KPSEM's
+    view. A region has a colour; its arrows are as strong as its weight.
+    """
+    shown = np.linspace(0, len(frames_THW3) - 1, min(ROWS, len(frames_THW3))).round().astype(int)
+    height, width = frames_THW3.shape[1:3]
+    rows = len(found["adds"])
+    figure = Figure(figsize=(max(4.2, len(shown) * TILE_INCHES + 1.0), rows * height / width * TILE_INCHES + 0.8))
+    figure.set_layout_engine("constrained", w_pad=0.02, h_pad=0.02, wspace=0.0, hspace=0.0)
+    heading(figure, title, "a row a channel, a colour a region; arrows show where a point goes until the next frame")
+    axes = np.asarray(figure.subplots(rows, len(shown), squeeze=False))
+    for row, (number, channel) in enumerate(found["places"].astype(int)):
+        for column, t in enumerate(shown):
+            tile = axes[row, column]
+            tile.imshow(frames_THW3[t] // 2 + 64)
+            crosses_K2 = found["points"][row, t] * (width, height)
+            colours = [REGIONS[k % len(REGIONS)] for k in range(len(crosses_K2))]
+            tile.scatter(*crosses_K2.T, c=colours, marker="x", s=36, linewidths=1.8)
+            if t < found["shifts"].shape[1]:
+                weights_K = found["weights"][row, t]
+                for start, way, colour, weight in zip(
+                    crosses_K2, found["shifts"][row, t] * (width, height), colours, weights_K, strict=True
+                ):
+                    strength = 0.25 + 0.75 * float(weight / weights_K.max())
+                    tile.annotate(
+                        "",
+                        start + way,
+                        start,
+                        arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.8, "alpha": strength},
+                    )
+            tile.set_xlim(0, width - 1)
+            tile.set_ylim(height - 1, 0)
+            if row == 0:
+                tile.set_title(f"{seconds[t]:.2f} s", fontsize=8, color=INK, pad=3)
+            name = f"channel {channel},\nset {number + 1}\n{found['adds'][row]:+.2g}"
+            bare(tile, name if column == 0 else "")
     save(figure, path)
 
 

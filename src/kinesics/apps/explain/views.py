@@ -6,7 +6,7 @@ A new system adds its view to SYSTEM_VIEWS: a function from what is shown to arr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from kinesics.errors import UserError
 from kinesics.models.backbones.backbone import STAGES
 from kinesics.models.build import PARTS
 from kinesics.models.heads.crops import crops_at, peaks, starts
+from kinesics.models.heads.keypoints import KeyPointHead
 from kinesics.models.heads.local import LocalHead
 from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.models.recognizer import Recognizer
@@ -26,9 +27,11 @@ from kinesics.models.temporal.mdt import FRAMES, MotionStream
 from kinesics.models.temporal.salience import gain, motion_salience
 from kinesics.models.temporal.tefe import TemporalExtraction
 from kinesics.plots.flow_wheel import plot_flow
-from kinesics.plots.inside import plot_kernels, plot_peaks, plot_pyramid
+from kinesics.plots.inside import plot_kernels, plot_peaks, plot_points, plot_pyramid
 from kinesics.plots.saliency import plot_saliency, scaled
 
+POINT_ROWS = 3
+"""Channels whose key points are shown."""
 Arrays = dict[str, npt.NDArray[np.float32]]
 
 
@@ -153,6 +156,51 @@ def draw_kernels(shown: Shown, arrays: Arrays, path: Path) -> None:
 
 
 @torch.no_grad()
+def point_arrays(shown: Shown) -> Arrays:
+    """KPSEM: the channels whose key point shifts add most to the score, each in the set that adds most of it.
+
+    adds (R,), what a row adds, to first order; places (R, 2), its set and channel. points (R, T', K, 2), its key points
+    as x and y from 0 to 1 across the picture; shifts (R, T'−1, K, 2) on that scale; weights (R, T'−1, K), its regions'.
+    """
+    question = shown.question
+    head = question.model.head
+    assert isinstance(head, KeyPointHead)  # noqa: S101 - `lacks` was asked
+    features = question.model.backbone.forward_stages(question.clip, head.needs)
+    found = head.shifts(features[head.stage])
+    with torch.enable_grad():
+        ways = found.shifts.detach().requires_grad_()
+        summary = head.joined(features, head.embedding(replace(found, shifts=ways)))
+        (gradient,) = torch.autograd.grad(question.score(head.fc(summary)).sum(), ways)
+    adds_GC = (gradient * found.shifts)[0].sum(dim=(0, 2, 4))
+    best_C, set_C = adds_GC.max(dim=0)
+    channel_R = best_C.topk(min(POINT_ROWS, len(best_C))).indices
+    set_R = set_C[channel_R]
+    cells = torch.tensor(features[head.stage].shape[:2:-1], dtype=torch.float32)  # W, H
+    picked = [x[0].cpu()[:, set_R.cpu(), :, channel_R.cpu()] for x in (found.points, found.shifts, found.weights)]
+    return numbers(
+        {
+            "adds": best_C[channel_R],
+            "places": torch.stack([set_R, channel_R], dim=1),
+            "points": (picked[0] * (cells - 1) + 0.5) / cells,
+            "shifts": picked[1] * (cells - 1) / cells,
+            "weights": picked[2],
+        }
+    )
+
+
+def draw_points(shown: Shown, arrays: Arrays, path: Path) -> None:
+    """Crosses and arrows on the frames, as figure 10 of the KPSEM paper."""
+    stride = -(-len(shown.frames) // arrays["points"].shape[1])
+    plot_points(
+        shown.frames[::stride],
+        arrays,
+        shown.seconds[::stride],
+        shown.title("key points, and where they go"),
+        path,
+    )
+
+
+@torch.no_grad()
 def salience_arrays(shown: Shown) -> Arrays:
     """MDT-Net: salience (T, h, w), 0 and up, and the gain (T, h, w) that its motion stream makes of it."""
     stream = shown.question.model.backbone.temporal_stream
@@ -203,9 +251,12 @@ SYSTEM_VIEWS: dict[str, View] = {
         "kernels", "the weights of the last, this and the next frame, and the gates", kernel_arrays, draw_kernels,
         no_extraction,
     ),
+    "kpsem": View(
+        "points", "the key points whose shifts add most to the score, and where they go", point_arrays, draw_points
+    ),
     "mdt": View("salience", "where something moves by itself", salience_arrays, draw_salience, no_salience),
 }  # fmt: skip
-"""The view of each system that has one. KPSEM's key points belong here too."""
+"""The view of each system that has one."""
 FLOW_VIEW = View("flow", "the optical flow that the model looks at, in colours", flow_arrays, draw_flow)
 """The view of every model that looks at flow."""
 

@@ -92,8 +92,12 @@ class KeyPointHead(LinearHead):
 
     def summary(self, features: dict[str, Tensor]) -> Tensor:
         """{stage: (N, T, C, H, W), "layer5": (N, T, D, H, W)} → (N, D + C/4·(T−1))."""
+        return self.joined(features, self.embedded(features[self.stage]))
+
+    def joined(self, features: dict[str, Tensor], embedded: Tensor) -> Tensor:
+        """{"layer5": (N, T, D, H, W)} and an embedding (N, E) → (N, D + E), what `fc` sees."""
         spatial = features["layer5"].mean(dim=(1, 3, 4))
-        return torch.cat([spatial, self.embedded(features[self.stage]).to(spatial.dtype)], dim=1)
+        return torch.cat([spatial, embedded.to(spatial.dtype)], dim=1)
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """{stage: (N, T, C, H, W), "layer5": (N, T, D, H, W)} → (N, K) logits."""
