@@ -42,7 +42,7 @@ def settled(name: str) -> Recognizer:
 
 
 def exported(name: str, model: Recognizer) -> ExportedProgram:
-    """The graph of two clips, of any batch and, where T is free, of any T: three time steps or two segments at least."""
+    """The graph for any batch and, where T is free, for any T: three time steps or two segments at least."""
     free = {0: Dim("batch")}
     if not fixes_steps(name):
         parts = PARTS.get(name.partition("_")[0], 1)

@@ -72,7 +72,8 @@ def joined(x: Tensor, t: int, num_next: int, num_last: int) -> Tensor:
     What `shifted` gives, without writing in place, and slower.
     """
     x_NTCHW = torch.unflatten(x, 0, (-1, t))
-    ahead, behind, rest = x_NTCHW.split([num_next, num_last, x.shape[1] - num_next - num_last], dim=2)
+    end = num_next + num_last
+    ahead, behind, rest = x_NTCHW[:, :, :num_next], x_NTCHW[:, :, num_next:end], x_NTCHW[:, :, end:]
     ahead, behind = F.pad(ahead[:, 1:], (0,) * 7 + (1,)), F.pad(behind[:, :-1], (0,) * 6 + (1, 0))
     return torch.cat([ahead, behind, rest], dim=2).flatten(0, 1)
 
