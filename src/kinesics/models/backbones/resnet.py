@@ -174,9 +174,8 @@ class R3D50(ResNet):
     def pooled(self, x: Tensor, t: int) -> tuple[Tensor, int]:
         """(N*T, C, H, W) → (N*T/2, C, H, W); an odd last step stays by itself."""
         x_NTCHW = torch.unflatten(x, 0, (-1, t))
-        if t % 2:
-            x_NTCHW = torch.cat([x_NTCHW, x_NTCHW[:, -1:]], dim=1)
-        return torch.maximum(x_NTCHW[:, ::2], x_NTCHW[:, 1::2]).flatten(0, 1), (t + 1) // 2
+        second = torch.arange(1, t + 1, 2, device=x.device).clamp_max(t - 1)
+        return torch.maximum(x_NTCHW[:, ::2], x_NTCHW[:, second]).flatten(0, 1), (t + 1) // 2
 
 
 def resnet18(in_channels: int = 3, slot: Slot = still) -> ResNet:

@@ -55,7 +55,7 @@ def crops_at(
 
     counts: of how many classes each crop is the peak; None where it is one. index: which crop is a class's.
     """
-    frames, (num_frames, num_classes) = torch.arange(len(x_BCHW), device=peak_BK.device), peak_BK.shape
+    frames, (num_frames, num_classes) = torch.arange(x_BCHW.shape[0], device=peak_BK.device), peak_BK.shape
     if way == "class":
         index_BK = torch.arange(num_frames * num_classes, device=peak_BK.device).reshape(num_frames, num_classes)
         patches = crop(x_BCHW, frames.repeat_interleave(num_classes), peak_BK.flatten(), cells, scale)

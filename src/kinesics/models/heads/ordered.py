@@ -22,9 +22,8 @@ def cosine_moments(num_moments: int, t: int, like: Tensor | None = None) -> Tens
     moment_M1 = torch.arange(num_moments, device=device, dtype=torch.float32)[:, None]
     time_1T = (torch.arange(t, device=device, dtype=torch.float32)[None] + 0.5) / t
     basis_MT = torch.cos(math.pi * moment_M1 * time_1T) * (math.sqrt(2) / t)
-    basis_MT[0] = 1 / t
-    basis_MT[t:] = 0  # T frames have T moments; what follows would repeat them
-    return basis_MT.to(dtype)
+    basis_MT = torch.where(moment_M1 > 0, basis_MT, 1 / t)
+    return (basis_MT * (moment_M1 < t)).to(dtype)  # T frames have T moments; what follows would repeat them
 
 
 class OrderedHead(LinearHead):

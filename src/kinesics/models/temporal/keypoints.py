@@ -145,12 +145,13 @@ def cell(keys: Tensor, num_cells: int) -> Tensor:
     """Keys of `ordered` → the cells (int64) that they stand for."""
     values = keys.float().double()
     index = num_cells - 1 - ((keys - values) / spacing(values)).round()
-    return index.nan_to_num().clamp(0, num_cells - 1).long()  # a key that is not a number has none
+    return torch.where(index.isnan(), 0, index).clamp(0, num_cells - 1).long()  # a key that is not a number has none
 
 
 def spacing(values: Tensor) -> Tensor:
     """What a cell's rank is worth: far less than the distance to the next float32, for fewer than 2^16 cells."""
-    return values.abs() * 2.0**-44 + 2.0**-180
+    # |v| · 2^-44, 2^-180 at least, by steps that are no zeros in float32: exporters write numbers in it.
+    return (values.abs() * 2.0**60).clamp_min(2.0**-76) * 2.0**-104
 
 
 def side_maximum(x: Tensor, lines: Tensor) -> Tensor:

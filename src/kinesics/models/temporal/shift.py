@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from kinesics.errors import UserError, unknown
@@ -39,6 +40,8 @@ class TemporalShift(Temporal):
             raise ValueError(f"{x.shape[0]} frames cannot be cut into clips of {t}")
         fold = x.shape[1] // self.fold_div
         num_next = fold if self.direction == "both" else 0
+        if torch.compiler.is_exporting():  # slices that are written in place become a crowd of nodes in a graph
+            return joined(x, t, num_next, fold)
         shifted: Tensor = Shift.apply(x, t, (0, num_next), (num_next, num_next + fold))  # type: ignore[no-untyped-call]
         return shifted
 
@@ -61,6 +64,18 @@ class Shift(torch.autograd.Function):
         """The channels that came from the next frame give their gradient back to it."""
         t, from_next, from_last = ctx.arguments
         return Shift.apply(grad, t, from_last, from_next), None, None, None  # type: ignore[no-untyped-call]
+
+
+def joined(x: Tensor, t: int, num_next: int, num_last: int) -> Tensor:
+    """(N*T, C, H, W) → the same: first the channels of the next frame, then those of the last one, then the rest.
+
+    What `shifted` gives, without writing in place, and slower.
+    """
+    x_NTCHW = torch.unflatten(x, 0, (-1, t))
+    end = num_next + num_last
+    ahead, behind, rest = x_NTCHW[:, :, :num_next], x_NTCHW[:, :, num_next:end], x_NTCHW[:, :, end:]
+    ahead, behind = F.pad(ahead[:, 1:], (0,) * 7 + (1,)), F.pad(behind[:, :-1], (0,) * 6 + (1, 0))
+    return torch.cat([ahead, behind, rest], dim=2).flatten(0, 1)
 
 
 def shifted(x: Tensor, t: int, from_next: tuple[int, int], from_last: tuple[int, int]) -> Tensor:

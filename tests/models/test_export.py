@@ -1,0 +1,131 @@
+"""Every model as one graph: `torch.export`, and ONNX run by onnxruntime, equal to eager on other batches and times."""
+
+from __future__ import annotations
+
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from kinesics.engine.optim import NORMS
+from kinesics.models.build import MODELS, fixes_steps
+from kinesics.models.heads.ordered import cosine_moments
+from kinesics.models.recognizer import Recognizer
+from kinesics.models.temporal.keypoints import RegionalShifts, spacing
+from kinesics.models.temporal.shift import joined, shifted
+from tests.models.test_contract import PARTS, clips, close, create, frames, steps
+
+EXPORTED = ("tsm_resnet18", "mlfe_resnet18", "stp_resnet18", "plain_r3d50", "tefe_resnet18", "kpsem_resnet18")
+"""Models that `make test` exports; `make test-slow` has all."""
+CONVERTED = ("tsm_resnet18", "stp_resnet18")
+"""Those that it makes ONNX of."""
+SIZE = 64
+
+
+def some(quick: tuple[str, ...]) -> list[object]:
+    """All models' names; those that are not quick are marked slow."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+
+
+def settled(name: str) -> Recognizer:
+    """The model after one training batch, whose statistics are its own."""
+    torch.manual_seed(0)
+    model = create(name, 5, 4, dropout=0.0)
+    nn.init.normal_(model.head.fc.weight, std=0.1)
+    for module in model.modules():
+        if isinstance(module, NORMS):
+            module.momentum = 1.0
+    with torch.no_grad():
+        model.train()(clips(4, steps(name, 4), SIZE, SIZE, frames(name)))
+    return model.eval()
+
+
+def exported(name: str, model: Recognizer) -> ExportedProgram:
+    """The graph for any batch and, where T is free, for any T: three time steps or two segments at least."""
+    free = {0: Dim("batch")}
+    if not fixes_steps(name):
+        parts = PARTS.get(name.partition("_")[0], 1)
+        free[1] = Dim("steps", min=3) if parts == 1 else parts * Dim("segments", min=2)
+    x = clips(2, steps(name, 4), SIZE, SIZE, frames(name))
+    with torch.no_grad():
+        return torch.export.export(model, (x,), dynamic_shapes={"clips": free})
+
+
+def others(name: str) -> list[Tensor]:
+    """Clips of other batches and, where T is free, of other T than those of the export, an odd one too."""
+    lengths = (4, 4) if fixes_steps(name) else (7, 6)
+    return [clips(n, steps(name, t), SIZE, SIZE, frames(name)) for n, t in zip((3, 1), lengths, strict=True)]
+
+
+@pytest.mark.parametrize("name", some(EXPORTED))
+def test_the_exported_graph_is_eager(name: str) -> None:
+    model = settled(name)
+    graph = exported(name, model).module()
+    for x in others(name):
+        with torch.no_grad():
+            assert torch.allclose(graph(x), model(x), atol=1e-4), tuple(x.shape)
+
+
+@pytest.mark.parametrize("name", some(CONVERTED))
+def test_onnx_is_eager(name: str) -> None:
+    model = settled(name)
+    converted = torch.onnx.export(exported(name, model), dynamo=True, verbose=False)
+    assert converted is not None
+    session = onnxruntime.InferenceSession(
+        converted.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
+    )
+    for x in others(name):
+        with torch.no_grad():
+            expected = model(x)
+        found = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
+        assert expected.std() > 0.1
+        tolerance = close(name) if name.startswith("kpsem") else 1e-4 * max(1.0, float(expected.std()))
+        assert torch.allclose(found, expected, atol=tolerance), tuple(x.shape)
+
+
+class Found(nn.Module):
+    """Key points, their values and shifts as a tuple."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shifts = RegionalShifts(8, sets=3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = self.shifts(x)
+        return found.points, found.values, found.shifts
+
+
+def test_onnx_finds_the_same_key_points_of_equal_values_too() -> None:
+    torch.manual_seed(0)
+    model = Found().eval()
+    with torch.no_grad():
+        graph = torch.export.export(model, (torch.rand(2, 4, 8, 4, 5),), dynamic_shapes={"x": {0: Dim("batch")}})
+        converted = torch.onnx.export(graph, dynamo=True, verbose=False)
+        assert converted is not None
+        session = onnxruntime.InferenceSession(
+            converted.model_proto.SerializeToString(), providers=["CPUExecutionProvider"]
+        )
+        x = (torch.randn(3, 4, 8, 4, 5) * 2).round().relu()  # many zeros, ones and twos
+        points, values, shifts = (torch.from_numpy(y) for y in session.run(None, {"x": x.numpy()}))
+        expected = model(x)
+    assert torch.equal(points, expected[0])
+    assert torch.equal(values, expected[1])
+    assert torch.allclose(shifts, expected[2], atol=1e-5)
+
+
+@pytest.mark.parametrize(("num_next", "num_last"), [(2, 2), (0, 2)])
+@pytest.mark.parametrize("t", [1, 2, 5])
+def test_the_shift_of_a_graph_is_the_shift(num_next: int, num_last: int, t: int) -> None:
+    x = torch.randn(2 * t, 9, 3, 4)
+    eager = shifted(x, t, (0, num_next), (num_next, num_next + num_last))
+    assert torch.equal(joined(x, t, num_next, num_last), eager)
+
+
+def test_moments_beyond_the_frames_are_zero() -> None:
+    assert torch.equal(cosine_moments(4, 2)[2:], torch.zeros(2, 2))
+
+
+def test_spacing_of_key_points_has_a_floor() -> None:
+    values = torch.tensor([0.0, 2.0**-149, -1.0, 3.0], dtype=torch.float64)
+    assert spacing(values).tolist() == [2.0**-180, 2.0**-180, 2.0**-44, 3 * 2.0**-44]
