@@ -46,13 +46,21 @@ def lfe(name: str, layers: tuple[str, ...], size: float, giga: float, note: str 
     return Printed("MLFE, table 1", name, "mlfe_resnet50", 400, size, giga, arguments, macs_classes=10, note=note)
 
 
-def tefe(steps: int, giga: float) -> Printed:
-    """A row of TEFE's table 1."""
-    arguments = {"num_steps": steps}
-    name = f"TEFE, {steps} frames"
-    return Printed(
-        "TEFE, table 1", name, "tefe_resnet50", 174, None, giga, arguments, None, steps, 224, 256, "conv+fc+bn"
-    )
+def tefe(name: str, steps: int, giga: float | None = None, table: int = 1, **arguments: Any) -> Printed:
+    """A row of TEFE's tables."""
+    arguments = {"num_steps": steps, **arguments}
+    paper = f"TEFE, table {table}"
+    return Printed(paper, name, "tefe_resnet50", 174, None, giga, arguments, None, steps, 224, 256, "conv+fc+bn")
+
+
+def kpsem_r3d(name: str, model: str, **arguments: Any) -> Printed:
+    """A row of KPSEM's table 2d."""
+    return Printed("KPSEM, table 2", name, model, 51, arguments=arguments, steps=16, rule="conv+fc+bn")
+
+
+def mdt(name: str, steps: int, **arguments: Any) -> Printed:
+    """A row of MDT-Net's table 1."""
+    return Printed("MDT-Net, table 1", name, "mdt_resnet50", 174, arguments=arguments, steps=steps)
 
 
 HIDDEN = "with fc_hidden=64, which equation 8 does not have, 24.79 M"
@@ -133,8 +141,17 @@ TABLE = (
         each=6,
         note="six views of 32 frames, 153 each",
     ),
-    tefe(8, 90),
-    tefe(16, 181),
+    kpsem_r3d("R3D", "plain_r3d50"),
+    kpsem_r3d("R3D-KPSEM", "kpsem_r3d50", stage="layer3"),
+    tefe("TEFE, 8 frames", 8, 90),
+    tefe("TEFE, 16 frames", 16, 181),
+    tefe("TE alone", 16, table=4, te=(3, 4, 6, 3), fe=(0, 0, 0, 0)),
+    tefe("FE alone", 16, table=4, te=(0, 0, 0, 0), fe=(0, 4, 6, 3)),
+    tefe("TE 3, 3, 3, 3, FE 0, 1, 3, 0", 16, table=5, te=(3, 3, 3, 3), fe=(0, 1, 3, 0)),
+    tefe("TE 2, 2, 2, 2, FE 0, 2, 4, 1", 16, table=5, te=(2, 2, 2, 2), fe=(0, 2, 4, 1)),
+    mdt("MDT-Net, 8 segments", 8),
+    mdt("MDT-Net, 16 segments", 16),
+    mdt("without salience, 16 segments", 16, salience=False),
     Printed(
         "TEA, authors' code",
         "TEA, 8 frames",
@@ -221,7 +238,7 @@ def markdown_row(row: Mapping[str, Any]) -> str:
         f"{row['parameters']:,}",
         "" if size is None else f"{size:g} M",
         "" if size is None else percent(row["size_deviation"]),
-        "" if giga is None else f"{row['cost'] / 1e9:.2f}",
+        f"{row['cost'] / 1e9:.2f}",
         "" if giga is None else f"{giga:g}",
         "" if giga is None else percent(row["cost_deviation"]),
         row["rule"],
