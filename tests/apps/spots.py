@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kinesics.engine.optim import NORMS
-from kinesics.models.build import create_model, fixes_steps
+from kinesics.models.build import BACKBONES, PARTS, create_model, fixes_steps
 from kinesics.models.recognizer import Recognizer
 
 SIZE, STEPS, CELLS = 96, 4, 3
@@ -42,12 +42,17 @@ def spot() -> Tensor:
     return torch.where((k[:, None] + k) // 3 % 2 == 0, 2.2, 1.1)
 
 
-def spotted(place: Place, channels: int, seed: int = 99) -> Tensor:
-    """(1, T, C, H, W): a clip with one spot, in all frames of its time step."""
+def spotted(place: Place, channels: int, seed: int = 99, length: int = 1) -> Tensor:
+    """(1, T·length, C, H, W): a clip with one spot, in all frames of its time step, which is `length` frames long."""
     t, row, column = place
     clip = scene(1, channels, seed)
     clip[0, t, :, row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE] = spot()
-    return clip
+    return clip.repeat_interleave(length, dim=1)
+
+
+def length_of(model: Recognizer) -> int:
+    """How many time steps of the model one of these clips is long: as many as its last stage makes one of."""
+    return model.backbone.time_strides[-1]
 
 
 def learning_clips(channels: int, n: int = 12) -> tuple[Tensor, Tensor]:
@@ -63,18 +68,27 @@ def learning_clips(channels: int, n: int = 12) -> tuple[Tensor, Tensor]:
 def seeing_model(name: str) -> Recognizer:
     """A model of two classes, spot and none, in evaluation mode."""
     torch.manual_seed(0)
-    arguments: dict[str, Any] = {"num_steps": STEPS, "identity": True} if fixes_steps(name) else {}
+    arguments: dict[str, Any] = {}
+    if fixes_steps(name):
+        even = BACKBONES[PARTS[name][1]]().time_strides[-1]
+        arguments = {"num_steps": STEPS * even, **({"identity": True} if name.startswith("tefe") else {})}
     model = create_model(name, 2, dropout=0.0, **arguments)
     clips, mask = learning_clips(model.channels)
+    clips = clips.repeat_interleave(length_of(model), dim=1)
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, NORMS):
                 module.momentum = 1.0
                 nn.init.constant_(module.bias, 0.3)
         for module in model.backbone.modules():
-            if isinstance(module, nn.Conv2d):
-                k = torch.arange(module.kernel_size[0]) - module.kernel_size[0] // 2
+            if isinstance(module, (nn.Conv2d, nn.Conv3d)):
+                k = torch.arange(module.kernel_size[-1]) - module.kernel_size[-1] // 2
                 module.weight.abs_().mul_(0.25 ** torch.maximum(k.abs()[:, None], k.abs()))
+            if isinstance(module, nn.Conv3d):
+                k = torch.arange(module.kernel_size[0]) - module.kernel_size[0] // 2
+                module.weight.mul_(0.25 ** k.abs()[:, None, None])
+            if isinstance(module, nn.Linear):  # of C3D
+                module.weight.abs_()
         model.train()(clips)
         model.eval()
         features = torch.cat([model.backbone.forward_stages(part)["layer5"] for part in clips.split(4)])
@@ -90,5 +104,6 @@ def fit_head(model: Recognizer, features: Tensor, mask: Tensor) -> None:
     gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram))
     weight = torch.linalg.solve(gram, x.T @ wanted)
     weight = 10 * weight.repeat(model.head.fc.in_features // len(weight))
+    weight = F.pad(weight, (0, model.head.fc.in_features - len(weight)))  # key points say nothing of a spot
     model.head.fc.weight.copy_(torch.stack([weight, -weight]))
     model.head.fc.bias.zero_()

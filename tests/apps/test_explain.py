@@ -16,7 +16,7 @@ from kinesics.models.backbones.backbone import Backbone
 from kinesics.models.build import MODELS
 from kinesics.models.heads.average import AverageHead
 from kinesics.models.recognizer import Recognizer
-from tests.apps.spots import CELLS, SIDE, SIZE, STEPS, Place, seeing_model, spotted
+from tests.apps.spots import CELLS, SIDE, SIZE, STEPS, Place, length_of, seeing_model, spotted
 
 SOME = (
     "tsn_resnet18",
@@ -25,15 +25,17 @@ SOME = (
     "stp_bninception",
     "tefe_efficientnet_lite0",
     "mdt_resnet18",
+    "kpsem_resnet18",
+    "plain_mfnet",
 )
 """One model of every system, and every kind of trunk."""
 QUICK = How(steps=8, grid=3)
 
 
-def gain(maps: Tensor, place: Place) -> tuple[float, float, float]:
+def gain(maps: Tensor, place: Place, length: int = 1) -> tuple[float, float, float]:
     """The share of heat in a spot, in its time step and in its place, each beside what even heat would have."""
     t, row, column = place
-    heat = enlarged(maps, (STEPS, SIZE, SIZE))
+    heat = F.avg_pool3d(enlarged(maps, (STEPS * length, SIZE, SIZE))[None], (length, 1, 1))[0]
     area = (slice(row * SIDE, (row + 1) * SIDE), slice(column * SIDE, (column + 1) * SIDE))
     total = heat.sum()
     inside, step, spot = heat[t][area].sum(), heat[t].sum(), heat[:, area[0], area[1]].sum()
@@ -46,10 +48,12 @@ def gain(maps: Tensor, place: Place) -> tuple[float, float, float]:
 
 def check(name: str, method: str, place: Place, how: How = QUICK) -> None:
     model = seeing_model(name)
-    question = Question(model, spotted(place, model.channels), 0)
-    empty = Question(model, spotted(place, model.channels)[:, [(place[0] + 1) % STEPS] * STEPS], 0)
+    length = length_of(model)
+    question = Question(model, spotted(place, model.channels, length=length), 0)
+    free = (place[0] + 1) % STEPS * length
+    empty = Question(model, question.clip[:, [free] * STEPS * length], 0)
     assert question.ask(question.clip) > empty.ask(empty.clip), "the model sees the spot"
-    whole, when, where = gain(explain(question, method, how), place)
+    whole, when, where = gain(explain(question, method, how), place, length)
     assert whole >= 3, f"{name} {method}: {whole:.1f} times its share of area and time"
     assert when >= 2
     assert where >= 1.3
@@ -73,6 +77,8 @@ def test_heat_follows_the_spot(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", MODELS)
 def test_heat_lies_in_the_spot_for_every_model(name: str, method: str) -> None:
+    if (name, method) == ("plain_c3d", "cam"):
+        pytest.skip("C3D's last features have no places")
     check(name, method, (2, 1, 1), How())
 
 

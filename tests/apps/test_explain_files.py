@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import av
@@ -234,6 +235,31 @@ def test_tefes_kernels_are_those_of_the_forward_pass(tmp_path: Path, monkeypatch
     assert np.allclose(arrays["TE 1_mix"], used[0][1][0].detach())
     assert np.allclose(arrays["TE 4_mix"].sum(axis=1), 1, atol=1e-5)
     SYSTEM_VIEWS["tefe"].picture(shown, arrays, tmp_path / "p.png")
+    assert (tmp_path / "p.png").stat().st_size > 5000
+
+
+def test_key_points_that_add_most(tmp_path: Path) -> None:
+    shown = shown_by("kpsem_resnet18", num_steps=STEPS, norm=False)
+    head = shown.question.model.head
+    nn.init.normal_(head.fc.weight)
+    arrays = SYSTEM_VIEWS["kpsem"].arrays(shown)
+    assert arrays["points"].shape == (3, STEPS, 4, 2)
+    assert arrays["shifts"].shape == (3, STEPS - 1, 4, 2)
+    assert ((arrays["points"] > 0) & (arrays["points"] < 1)).all()
+    assert np.allclose(arrays["weights"].sum(axis=2), 1, atol=1e-5)
+    assert (np.diff(arrays["adds"]) <= 0).all()
+    number, channel = arrays["places"][0].astype(int)
+    with torch.no_grad():  # without norms the embedding is affine: a channel adds what the score loses without it
+        features = shown.question.model.backbone.forward_stages(shown.question.clip, head.needs)
+        found = head.shifts(features[head.stage])
+        still = found.shifts.clone()
+        still[:, :, number, :, channel] = 0
+        scores = [
+            float(shown.question.score(head.fc(head.joined(features, head.embedding(replace(found, shifts=ways))))))
+            for ways in (found.shifts, still)
+        ]
+    assert arrays["adds"][0] == pytest.approx(scores[0] - scores[1], rel=1e-2)
+    SYSTEM_VIEWS["kpsem"].picture(shown, arrays, tmp_path / "p.png")
     assert (tmp_path / "p.png").stat().st_size > 5000
 
 
