@@ -81,7 +81,7 @@ def test_what_is_stored_and_told(run: Path, tiny_set: Path, others: Path) -> Non
     assert stored["calibration"]["num_none"] == 8
     report = json.loads(found.report_path.read_text())
     assert found.report_path == run / "calibration.json"
-    assert sum(one["count"] for one in report["bins"]) == report["num_clips"] == 8
+    assert sum(one["num_answers"] for one in report["bins"]) == report["num_clips"] == 8
     told = "\n".join(found.lines())
     assert f"temperature {found.calibration.temperature:.3g}, from 8 clips of split train: " in told
     assert "0 of 8 clips that show none of the classes would be called one (0.0 %; the target was at most 10 %)" in told

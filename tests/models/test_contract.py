@@ -62,6 +62,14 @@ STEPS = {
 TALL_KERNELS = ("r2plus1d18", "r2plus1d34", "i3d50")
 """Trunks with kernels of T×1×1, after which PyTorch itself does not keep channels last."""
 
+LARGE = ("resnet34", "resnet50", "res2net50", "bninception", "r2plus1d34")
+"""Trunks whose code is that of a smaller one, or that one system is enough to try."""
+OWN = ("tsm_resnet34", "tsm_resnet50", "tsm_bninception", "stp_bninception", "tea_res2net50")
+"""What stands for them in `make test`; `make test-slow` has every system on every trunk."""
+EACH = [
+    pytest.param(name, marks=pytest.mark.slow) if name.partition("_")[2] in LARGE and name not in OWN else name
+    for name in MODELS
+]
 
 Settled = Callable[..., Recognizer]
 
@@ -122,7 +130,7 @@ def test_names_are_systems_times_backbones() -> None:
     assert {"tsn_resnet50", "tsm_mobilenetv2", "tsm_efficientnet_lite0"} <= set(MODELS)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EACH)
 @pytest.mark.parametrize(("n", "t", "h", "w"), [(2, 1, 32, 32), (1, 3, 33, 47), (1, 8, 64, 37)])
 def test_any_clip_length_and_size_gives_logits(settled: Settled, name: str, n: int, t: int, h: int, w: int) -> None:
     model = settled(name, t)
@@ -134,7 +142,7 @@ def test_any_clip_length_and_size_gives_logits(settled: Settled, name: str, n: i
     assert torch.equal(first, second)
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EACH)
 def test_clips_of_a_batch_do_not_mix(settled: Settled, name: str) -> None:
     x = clips(3, steps(name, 4), channels=frames(name))
     with torch.no_grad():
@@ -154,7 +162,7 @@ def test_order_matters_to_tsm_and_not_to_tsn(settled: Settled, backbone: str) ->
     assert (tsm - reversed_tsm).abs().max() > 1e-2
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EACH)
 def test_gradient_reaches_every_parameter_and_every_parameter_has_a_stage(name: str) -> None:
     torch.manual_seed(0)
     model = create(name, 3, 3, dropout=0.0)
@@ -180,7 +188,7 @@ def test_gradient_reaches_every_parameter_and_every_parameter_has_a_stage(name: 
     assert found == {None, *range(len(model.backbone.stages))}
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EACH)
 def test_arguments_and_state_make_the_same_model_again(settled: Settled, name: str) -> None:
     model = settled(name, 3)
     arguments = json.loads(json.dumps(model.arguments))
@@ -191,7 +199,7 @@ def test_arguments_and_state_make_the_same_model_again(settled: Settled, name: s
         assert torch.equal(again.eval()(x), model(x))
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EACH)
 def test_bfloat16_autocast_is_finite_in_training(name: str) -> None:
     model = create(name, 3, 2)
     small = name in ("tsm_resnet18", "tsm_efficientnet_lite0")  # the backward pass is slow on a CPU
@@ -203,7 +211,7 @@ def test_bfloat16_autocast_is_finite_in_training(name: str) -> None:
         assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EACH)
 def test_channels_last_gives_the_same_and_stays(settled: Settled, name: str) -> None:
     model = settled(name, 3)
     x = clips(2, steps(name, 3), 64, 64, frames(name))  # the layout of one small clip, PyTorch may not keep
@@ -232,10 +240,10 @@ def test_stages_have_their_strides_and_widths(settled: Settled, backbone: str) -
         trunk.forward_stages(clips(), ["layer6"])
 
 
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", EACH)
 def test_the_answer_is_computed_from_the_features_that_are_given(settled: Settled, name: str) -> None:
     model = settled(name)
-    features = model.backbone.forward_stages(clips(1, 4, channels=frames(name)), STAGES)
+    features = model.backbone.forward_stages(clips(1, steps(name, 4), channels=frames(name)), STAGES)
     gradients = torch.autograd.grad(model.head(features)[0, 0], [features[stage] for stage in STAGES])
     assert all(gradient.abs().max() > 0 for gradient in gradients)
 

@@ -95,7 +95,8 @@ class Backbone(nn.Module):
             x = with_added(self.stage(name, x, t), added.get(name))
             if name in names:
                 features[name] = torch.unflatten(x, 0, (n, t))
-                x = features[name].flatten(0, 1)
+                if not torch.compiler.is_exporting():  # a graph has no use for it, and would bind T by it
+                    x = features[name].flatten(0, 1)
             if len(features) == len(names):
                 return features
         raise KeyError(f"stages are {', '.join(STAGES)}; wanted {', '.join(names)}")
