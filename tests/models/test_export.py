@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from kinesics.engine.optim import NORMS
-from kinesics.models.build import MODELS, fixes_steps
+from kinesics.models.build import BACKBONES, MODELS, fixes_steps
+from kinesics.models.build import PARTS as PARTS_OF
 from kinesics.models.heads.ordered import cosine_moments
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.temporal.keypoints import RegionalShifts, spacing
@@ -41,10 +42,15 @@ def settled(name: str) -> Recognizer:
     return model.eval()
 
 
+def has_free_steps(name: str) -> bool:
+    """Whether T is free in a graph. torch.export finds conditions on a T that is halved more than once."""
+    return not fixes_steps(name) and max(BACKBONES[PARTS_OF[name][1]]().time_strides) <= 2
+
+
 def exported(name: str, model: Recognizer) -> ExportedProgram:
     """The graph for any batch and, where T is free, for any T: three time steps or two segments at least."""
     free = {0: Dim("batch")}
-    if not fixes_steps(name):
+    if has_free_steps(name):
         parts = PARTS.get(name.partition("_")[0], 1)
         free[1] = Dim("steps", min=3) if parts == 1 else parts * Dim("segments", min=2)
     x = clips(2, steps(name, 4), SIZE, SIZE, frames(name))
@@ -54,7 +60,7 @@ def exported(name: str, model: Recognizer) -> ExportedProgram:
 
 def others(name: str) -> list[Tensor]:
     """Clips of other batches and, where T is free, of other T than those of the export, an odd one too."""
-    lengths = (4, 4) if fixes_steps(name) else (7, 6)
+    lengths = (7, 6) if has_free_steps(name) else (4, 4)
     return [clips(n, steps(name, t), SIZE, SIZE, frames(name)) for n, t in zip((3, 1), lengths, strict=True)]
 
 
