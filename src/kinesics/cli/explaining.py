@@ -33,7 +33,7 @@ def explain(
         label: The class to explain; by default the model's answer.
         stage: Whose features the map is made of, layer2 to layer5; the method's own by default.
         baseline: What integrated-gradients and occlusion hold a clip against: grey, or its mean frame (still).
-        view: Looks inside the system: all that it has, none, or one by name (peaks, pyramid, kernels, salience, flow).
+        view: Looks inside the system: all that it has, none, or one by name (docs/explain.md lists them).
         course: Also the label's probability over the video's time.
         window: Length of the clips for that, in seconds; a third of the video by default.
         device: Where to compute.

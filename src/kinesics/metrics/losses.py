@@ -17,7 +17,6 @@ def video_losses(scores: Scores) -> Array:
     if scores.multi_label:
         losses = np.logaddexp(0.0, np.where(scores.targets, -logits, logits)).mean(axis=1)
     else:
-        top = logits.max(axis=1, keepdims=True)
-        log_probs = logits - top - np.log(np.exp(logits - top).sum(axis=1, keepdims=True))
+        log_probs = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
         losses = -np.where(scores.targets, log_probs, 0.0).sum(axis=1)
     return np.where(scores.targets.any(axis=1), losses, np.nan)
