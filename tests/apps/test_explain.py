@@ -8,11 +8,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kinesics.apps.explain.guided import GuidedReLU, GuidedReLUs, guided_gradient
-from kinesics.apps.explain.methods import METHODS, How, cam, enlarged, explain, gradcam, gradcam_pp
+from kinesics.apps.explain.methods import METHODS, How, cam, enlarged, explain, gradcam, gradcam_pp, stage_of
 from kinesics.apps.explain.pixels import Baseline, baseline_clip, integrated_gradients, occlusion
 from kinesics.apps.explain.question import Question
 from kinesics.errors import UserError
 from kinesics.models.backbones.backbone import Backbone
+from kinesics.models.backbones.c3d import C3D
 from kinesics.models.build import MODELS
 from kinesics.models.heads.average import AverageHead
 from kinesics.models.recognizer import Recognizer
@@ -29,12 +30,6 @@ SOME = (
     "plain_mfnet",
 )
 """One model of every system, and every kind of trunk."""
-BLURRED = {
-    "plain_c3d": ("cam", "gradcam", "gradcam++"),
-    "plain_i3d50": ("cam", "gradcam", "gradcam++"),
-    "tea_res2net50": ("cam", "guided-gradcam"),
-}
-"""Where the random trunks of this test keep less than three times its share of the heat in the spot."""
 QUICK = How(steps=8, grid=3)
 
 
@@ -61,7 +56,8 @@ def check(name: str, method: str, place: Place, how: How = QUICK) -> None:
     assert question.ask(question.clip) > empty.ask(empty.clip), "the model sees the spot"
     whole, when, where = gain(explain(question, method, how), place, length)
     assert whole >= 3, f"{name} {method}: {whole:.1f} times its share of area and time"
-    assert when >= 2
+    # A time step between others has three quarters of its heat in maps of half as many, and TEA mixes all neighbours.
+    assert when >= (1.5 if length > 1 or name.startswith("tea") else 2)
     assert where >= 1.3
 
 
@@ -83,9 +79,7 @@ def test_heat_follows_the_spot(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", MODELS)
 def test_heat_lies_in_the_spot_for_every_model(name: str, method: str) -> None:
-    if method in BLURRED.get(name, ()):
-        pytest.skip("random weights smear the spot in this trunk, or its features have no places (C3D's last)")
-    check(name, method, (2, 1, 1), How())
+    check(name, method, (2, 1, 1), QUICK if name == "plain_c3d" else How())  # its clips are 64 frames long here
 
 
 @pytest.mark.parametrize("name", ["tsn_resnet18", "stp_bninception", "tefe_efficientnet_lite0"])
@@ -221,6 +215,21 @@ def test_features_of_fewer_time_steps_are_spread_over_the_clip(method: str) -> N
     heat = enlarged(maps, (STEPS, SIZE, SIZE))
     assert heat.shape == (STEPS, SIZE, SIZE)
     assert heat[2:].sum() > 2 * heat[:2].sum()
+
+
+def test_stages_without_places_are_not_weighed() -> None:
+    model = seeing_model("tsn_resnet18")
+    assert [stage_of(method, model) for method in ("cam", "gradcam", "occlusion")] == ["layer5", "layer4", None]
+    question = Question(model, spotted((2, 1, 1), 3), 0)
+    before = explain(question, "cam", How("layer4"))
+    model.backbone.mapped = C3D.mapped
+    try:
+        assert [stage_of(method, model) for method in ("cam", "gradcam", "occlusion")] == ["layer4", "layer4", None]
+        assert torch.equal(explain(question, "cam"), before)
+        with pytest.raises(UserError, match="the features of layer5 have no places in tsn_resnet18; layer2, layer3, "):
+            explain(question, "cam", How("layer5"))
+    finally:
+        del model.backbone.mapped
 
 
 def test_maps_are_spread_evenly_over_time() -> None:

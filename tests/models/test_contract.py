@@ -37,8 +37,8 @@ PARAMETERS = {
     "bninception": 11_295_240,
 }
 """With 1000 classes, as torchvision, the Res2Net repository, the lite0 package and tsn-pytorch count."""
-PARTS = {"stp": 4, "kpsem": 4}
-"""Systems whose clips come in segments of so many time steps, or need as many."""
+MULTIPLES = {"stp": 4, "kpsem": 4}
+"""Systems whose clips have so many time steps or a multiple, as segments or at the least."""
 
 
 SIZES = {
@@ -110,7 +110,7 @@ def settled() -> Settled:
 
 def steps(name: str, t: int) -> int:
     """T for t segments."""
-    return t * PARTS.get(name.partition("_")[0], 1)
+    return t * MULTIPLES.get(name.partition("_")[0], 1)
 
 
 def close(name: str) -> float:

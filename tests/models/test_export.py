@@ -5,17 +5,17 @@ from __future__ import annotations
 import onnxruntime
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from kinesics.engine.optim import NORMS
-from kinesics.models.build import BACKBONES, MODELS, fixes_steps
-from kinesics.models.build import PARTS as PARTS_OF
+from kinesics.models.build import BACKBONES, MODELS, PARTS, fixes_steps
 from kinesics.models.heads.ordered import cosine_moments
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.temporal.keypoints import RegionalShifts, spacing
 from kinesics.models.temporal.shift import joined, shifted
-from tests.models.test_contract import PARTS, clips, close, create, frames, steps
+from tests.models.test_contract import MULTIPLES, close, create, frames, steps
 
 EXPORTED = ("tsm_resnet18", "mlfe_resnet18", "stp_resnet18", "plain_r3d50", "tefe_resnet18", "kpsem_resnet18")
 """Models that `make test` exports; `make test-slow` has all."""
@@ -29,6 +29,28 @@ def some(quick: tuple[str, ...]) -> list[object]:
     return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
 
 
+def time_stride(name: str) -> int:
+    """Time steps of a clip for one of the last stage."""
+    return max(BACKBONES[PARTS[name][1]]().time_strides)
+
+
+def length(name: str) -> int:
+    """T of the clips to export with."""
+    return steps(name, max(4, time_stride(name)))
+
+
+def filmed(name: str, n: int, t: int) -> Tensor:
+    """(N, T, C, H, W): clips that differ as recordings do, by scene, by what moves in large, and by noise.
+
+    On clips of noise alone the features of all are nearly the same, and BatchNorm makes errors of rounding large.
+    """
+    generator, channels = torch.Generator().manual_seed(n + t), frames(name)
+    scene = torch.randn(n, 1, channels, 1, 1, generator=generator)
+    large = F.interpolate(torch.randn(n * t, channels, 4, 4, generator=generator), (SIZE, SIZE), mode="bilinear")
+    noise = torch.randn(n, t, channels, SIZE, SIZE, generator=generator)
+    return scene + 1.5 * torch.unflatten(large, 0, (n, t)) + 0.2 * noise
+
+
 def settled(name: str) -> Recognizer:
     """The model after one training batch, whose statistics are its own."""
     torch.manual_seed(0)
@@ -38,30 +60,29 @@ def settled(name: str) -> Recognizer:
         if isinstance(module, NORMS):
             module.momentum = 1.0
     with torch.no_grad():
-        model.train()(clips(4, steps(name, 4), SIZE, SIZE, frames(name)))
+        model.train()(filmed(name, 4, length(name)))
     return model.eval()
 
 
 def has_free_steps(name: str) -> bool:
     """Whether T is free in a graph. torch.export finds conditions on a T that is halved more than once."""
-    return not fixes_steps(name) and max(BACKBONES[PARTS_OF[name][1]]().time_strides) <= 2
+    return not fixes_steps(name) and time_stride(name) <= 2
 
 
 def exported(name: str, model: Recognizer) -> ExportedProgram:
     """The graph for any batch and, where T is free, for any T: three time steps or two segments at least."""
     free = {0: Dim("batch")}
     if has_free_steps(name):
-        parts = PARTS.get(name.partition("_")[0], 1)
+        parts = MULTIPLES.get(name.partition("_")[0], 1)
         free[1] = Dim("steps", min=3) if parts == 1 else parts * Dim("segments", min=2)
-    x = clips(2, steps(name, 4), SIZE, SIZE, frames(name))
     with torch.no_grad():
-        return torch.export.export(model, (x,), dynamic_shapes={"clips": free})
+        return torch.export.export(model, (filmed(name, 2, length(name)),), dynamic_shapes={"clips": free})
 
 
 def others(name: str) -> list[Tensor]:
     """Clips of other batches and, where T is free, of other T than those of the export, an odd one too."""
-    lengths = (7, 6) if has_free_steps(name) else (4, 4)
-    return [clips(n, steps(name, t), SIZE, SIZE, frames(name)) for n, t in zip((3, 1), lengths, strict=True)]
+    lengths = [steps(name, t) for t in (7, 6)] if has_free_steps(name) else [length(name)] * 2
+    return [filmed(name, n, t) for n, t in zip((3, 1), lengths, strict=True)]
 
 
 @pytest.mark.parametrize("name", some(EXPORTED))
@@ -86,8 +107,8 @@ def test_onnx_is_eager(name: str) -> None:
             expected = model(x)
         found = torch.from_numpy(session.run(None, {session.get_inputs()[0].name: x.numpy()})[0])
         assert expected.std() > 0.1
-        tolerance = close(name) if name.startswith("kpsem") else 1e-4 * max(1.0, float(expected.std()))
-        assert torch.allclose(found, expected, atol=tolerance), tuple(x.shape)
+        tolerance = close(name) if name.startswith("kpsem") else 1e-4
+        assert torch.allclose(found, expected, atol=tolerance * max(1.0, float(expected.std()))), tuple(x.shape)
 
 
 class Found(nn.Module):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -12,8 +12,9 @@ from torch import Tensor
 from kinesics.apps.explain.guided import guided_gradient
 from kinesics.apps.explain.pixels import GRID, STEPS, Baseline, integrated_gradients, occlusion
 from kinesics.apps.explain.question import Question
-from kinesics.errors import unknown
+from kinesics.errors import UserError, unknown
 from kinesics.models.backbones.backbone import STAGES
+from kinesics.models.recognizer import Recognizer
 
 
 @dataclass(frozen=True)
@@ -126,12 +127,32 @@ METHODS: Mapping[str, Method] = {
 """By default first the quickest that serves every model."""
 
 
+def stage_of(method: str, model: Recognizer, stage: str | None = None) -> str | None:
+    """The stage whose features are weighed: the one asked for, else the method's own or the last that has places.
+
+    None where the method looks at pixels.
+
+    Raises:
+        UserError: the stage asked for has no places in this model.
+    """
+    own, mapped = METHODS[method].stage, model.backbone.mapped
+    if own is None:
+        return None
+    if stage is None:
+        return own if own in mapped else mapped[-1]
+    if stage not in mapped:
+        raise UserError(f"--stage: the features of {stage} have no places in {model.name}; {', '.join(mapped)} have")
+    return stage
+
+
 def explain(question: Question, method: str, how: How | None = None) -> Tensor:
     """(T', h, w) float32 on the CPU, 0 and up: the heat of each place at each time, on one scale for the clip.
 
     Raises:
-        UserError: an unknown method or stage.
+        UserError: an unknown method or stage, or a stage without places.
     """
     if method not in METHODS:
         raise unknown("method", method, METHODS)
-    return METHODS[method].maps(question, how or How()).float().cpu()
+    how = how or How()
+    how = replace(how, stage=stage_of(method, question.model, how.stage))
+    return METHODS[method].maps(question, how).float().cpu()

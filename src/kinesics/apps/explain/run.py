@@ -11,7 +11,7 @@ import numpy as np
 from kinesics.apps.annotate import annotate
 from kinesics.apps.explain.course import course, write_course
 from kinesics.apps.explain.film import HeatPaint
-from kinesics.apps.explain.methods import METHODS, How, enlarged, explain
+from kinesics.apps.explain.methods import METHODS, How, enlarged, explain, stage_of
 from kinesics.apps.explain.shown import Shown, label_number, show
 from kinesics.apps.explain.views import View, chosen_views
 from kinesics.apps.predict import Predictor
@@ -45,11 +45,6 @@ class Wanted:
             raise UserError(f"--window: wanted seconds above 0, found {self.window_seconds:g}")
 
     @property
-    def stage(self) -> str | None:
-        """The stage that is weighed, None where none is."""
-        return self.how.stage or METHODS[self.method].stage
-
-    @property
     def caveat(self) -> str:
         """What the maps cannot say, in a sentence."""
         return f"Read {self.method} with care: {METHODS[self.method].caveat}."
@@ -69,9 +64,10 @@ def explain_videos(predictor: Predictor, videos: Sequence[Path], out: Path, want
     """A Told a video, in order, as they are done; one that cannot be decoded is told with the reason.
 
     Raises:
-        UserError: a label or view that the model does not have; told before anything is done.
+        UserError: a label, view or map of a stage that the model does not have; told before anything is done.
     """
     label_number(predictor, wanted.label)
+    stage_of(wanted.method, predictor.model, wanted.how.stage)
     views = chosen_views(predictor.model, wanted.view)
     for path, stem in distinct_stems(videos).items():
         try:
@@ -88,7 +84,8 @@ def explain_video(predictor: Predictor, path: Path, stem: Path, wanted: Wanted, 
         raise KinesicsError(f"{path}: {wanted.method} came to numbers that are not finite")
     heat = scaled(enlarged(maps, (shown.question.num_steps, *maps.shape[1:])).numpy())
     sheet, film, table = (stem.with_name(f"{stem.name}.{wanted.method}.{kind}") for kind in ("png", "mp4", "npz"))
-    what = wanted.method + (f" at {wanted.stage}" if wanted.stage else "")
+    stage = stage_of(wanted.method, predictor.model, wanted.how.stage)
+    what = wanted.method + (f" at {stage}" if stage else "")
     plot_saliency(shown.frames, heat, shown.seconds, shown.title(what), sheet, note=wanted.caveat)
     plan = predictor.plan
     annotate(path, shown.prediction, film, paint=HeatPaint(heat, shown.seconds, plan.resize, plan.size))

@@ -46,6 +46,7 @@ class Backbone(nn.Module):
 
     num_features: channels of layer5. widths: channels of every stage. first_conv: the first convolution's name.
     time_strides: time steps of a clip for one of each stage of STAGES.
+    mapped: the stages whose features have places; the last may have fully connected layers at its end.
     stem_width: channels of the stem's output, where the trunk takes a stream beside it.
     stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0; what learns
         slower or stays frozen is told by it.
@@ -58,6 +59,7 @@ class Backbone(nn.Module):
     widths: dict[str, int]
     stem_width: int
     time_strides: tuple[int, int, int, int] = (1, 1, 1, 1)
+    mapped: tuple[str, ...] = STAGES
     first_conv: str
     stages: tuple[tuple[str, ...], ...]
 

@@ -5,6 +5,7 @@ Source: Tran et al., Learning Spatiotemporal Features with 3D Convolutional Netw
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -36,6 +37,7 @@ class C3D(Volume):
     input_norm = InputNorm(mean=(90 / 255, 98 / 255, 102 / 255), std=(1 / 255,) * 3, order="bgr")
     num_features = HIDDEN
     time_strides = (2, 4, 8, 16)
+    mapped = STAGES[:-1]
     first_conv = "conv1"
     stages = (("conv1",), ("conv2",), ("conv3a", "conv3b"), ("conv4a", "conv4b"), ("conv5a", "conv5b", "fc6", "fc7"))
 
@@ -70,6 +72,7 @@ class C3D(Volume):
             return F.max_pool3d(x, 2, ceil_mode=True)
         x = F.max_pool3d(x, 2, padding=(0, 1, 1), ceil_mode=True)
         if x.shape[3:] != (CELLS, CELLS):
-            x = F.adaptive_avg_pool3d(x, (None, CELLS, CELLS))
+            # Frame by frame, for ONNX has no such pooling of clips.
+            x = torch.unflatten(F.adaptive_avg_pool2d(x.flatten(1, 2), CELLS), 1, x.shape[1:3])
         x_NTD = self.dropout(F.relu(self.fc6(x.transpose(1, 2).flatten(2)), inplace=True))
         return F.relu(self.fc7(x_NTD), inplace=True).transpose(1, 2)[..., None, None]
