@@ -76,7 +76,7 @@ def test_flow_alone_tells_left_from_right(tiny_set: Path, flow: Path, tmp_path: 
         made, optim=dataclasses.replace(made.optim, epochs=6, batch_size=2, optimizer="adamw", learning_rate=1e-3)
     )
     run = train(made, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")
-    metrics, _ = evaluate(run, flow=flow, num_workers=0, device="cpu")
+    metrics, _ = evaluate(run, num_workers=0, device="cpu")  # of the training's folder, as its record says
     assert metrics.value("top1") == 1.0
 
 
@@ -99,6 +99,10 @@ def test_flow_that_does_not_fit_is_refused(tiny_set: Path, flow: Path, tmp_path:
     extract_flow(tiny_set, tmp_path / "other", FlowSettings("farneback", 10.0, 32), workers=2)
     with pytest.raises(UserError, match=r"holds flow of bound 10\.0; the model learned from .*bound=5\.0"):
         evaluate(run, flow=tmp_path / "other", num_workers=0, device="cpu")
+    with pytest.raises(UserError, match="name its folder with --flow"):
+        evaluate(run, tiny_set, num_workers=0, device="cpu")
+    record = run / "run.json"
+    record.write_text(record.read_text().replace(str(flow), str(tmp_path / "gone")))
     with pytest.raises(UserError, match="name its folder with --flow"):
         evaluate(run, num_workers=0, device="cpu")
 

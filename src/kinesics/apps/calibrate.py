@@ -82,7 +82,7 @@ def calibrate(
         watch.say(
             f"{unknown} of the {len(items)} clips of split {split} show none of the model's classes, by their labels"
         )
-    items += [] if none is None else other_items(str(none), manifest, contract, flow, watch)
+    items += [] if none is None else other_items(str(none), manifest, contract, watch)
     plan = contract.view_plan.named(views)
     scores = score(
         model,
@@ -114,14 +114,16 @@ def calibrate(
     return CalibratedRun(found, run, split, folder / CONTRACT_NAME, report)
 
 
-def other_items(
-    none: str, manifest: Manifest, contract: Contract, flow: Path | str | None, watch: Watch
-) -> Sequence[VideoItem]:
-    """The clips of another manifest, or of a split of this one, that show none of the model's classes; named apart."""
+def other_items(none: str, manifest: Manifest, contract: Contract, watch: Watch) -> Sequence[VideoItem]:
+    """The clips of another manifest, or of a split of this one, that show none of the model's classes; named apart.
+
+    Their flow, where the model takes flow, lies in the folder of this manifest's.
+    """
     if none in SPLITS:
         items = known_items(manifest, contract, none, others=True)
         source = f"split {none} of {manifest.path}"
     else:
+        flow = manifest.flow.path if manifest.flow else None
         items = known_items(read_manifest(Path(none), flow), contract, None, others=True)
         source = none
     others = [dataclasses.replace(item, id=f"{none}: {item.id}") for item in items if not item.labels]

@@ -110,11 +110,13 @@ def open_run(
 ) -> tuple[Recognizer, Contract, Manifest]:
     """The model of a run, its contract, and a manifest for it: `data`, or the one that the run was trained on.
 
+    flow: with the run's own manifest by default the folder that it was trained on.
+
     Raises:
         UserError: one of them is not there, or they do not fit.
     """
     model, contract = load_model(run)
-    manifest = read_manifest(Path(data) if data else manifest_of(run), flow)
+    manifest = read_manifest(Path(data), flow) if data else read_manifest(manifest_of(run), flow or flow_of(run))
     check_flow(manifest, contract)
     if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
         watch.say(f"{manifest.path} has changed since the training; this is about what it says now")
@@ -139,6 +141,12 @@ def manifest_of(run: Path) -> Path:
     if not manifest.is_file():
         raise UserError(f"{manifest}: the manifest of this run is gone; name another with --data")
     return manifest
+
+
+def flow_of(run: Path) -> Path | None:
+    """The folder of flow that a run was trained on; None without one, or where it is gone."""
+    folder = json.loads(read_text(run / "run.json", "the record of a run")).get("flow_folder")
+    return Path(folder) if folder and Path(folder).is_dir() else None
 
 
 def known_items(

@@ -29,7 +29,7 @@ def test(
     Args:
         run: The run, or a folder with a model.
         data: The manifest; by default the one that the run was trained on.
-        flow: Folder of `kinesics flow`, for a model that takes flow.
+        flow: Folder of `kinesics flow`, for a model that takes flow; by default, without --data, the training's.
         split: Which videos.
         views: one, two-clip, ten-by-three, 25x10 or 25x1.
         hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
@@ -107,7 +107,7 @@ def calibrate(
     Args:
         run: The run, or a folder with a model.
         data: The manifest; by default the one that the run was trained on.
-        flow: Folder of `kinesics flow`, for a model that takes flow.
+        flow: Folder of `kinesics flow`, for a model that takes flow; by default, without --data, the training's.
         none: Clips that show none of the classes: another manifest, or a split of this one.
         false_alarms: The share of these that may be called a class; without any, the share of wrong answers.
         split: Which videos.

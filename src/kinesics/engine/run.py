@@ -244,6 +244,7 @@ def run_record(recipe: Recipe, task: Task, manifest: Manifest, fabric: Fabric, s
         "seed": recipe.seed,
         "manifest": str(manifest.path.resolve()),
         "manifest_sha256": manifest.sha256,
+        "flow_folder": str(manifest.flow.path.resolve()) if manifest.flow else None,
         "classes": len(task.classes),
         "videos": {"train": len(task.train), "val": len(task.val)},
         "status": dict(Counter(row.status or "unchecked" for row in manifest.rows)),

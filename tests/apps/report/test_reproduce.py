@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 
 import pytest
 
@@ -19,12 +20,17 @@ ODD = Recipe(
     optim=OptimConfig(milestones=(), clip_norm=None, learning_rate=1e-5, epochs=3),
     seed=7,
 )
+MOVED = replace(
+    recipe("tsn", preset="few"), name="mdt", model=ModelConfig("mdt", "efficientnet_lite0"), input=InputConfig(size=96)
+)
+"""Nearer to another system's recipe than to its own."""
 
 
-@pytest.mark.parametrize("wanted", [tiny_recipe("tsm"), recipe("stp_flow"), recipe("tsn", preset="few"), ODD])
+@pytest.mark.parametrize("wanted", [tiny_recipe("tsm"), recipe("stp_flow"), recipe("tsn", preset="few"), ODD, MOVED])
 def test_the_command_gives_the_recipe_back(wanted: Recipe) -> None:
     words = shlex.split(train_command(wanted, "a set.csv", "run"))
     assert words[:2] == ["kinesics", "train"]
+    assert recipe(words[2]).model.system == wanted.model.system
     flags = recipe_flags(TrainFlags, words[2:], "train")
     assert with_arguments(flags.recipe, flags.model_args) == wanted
     assert (str(flags.data), str(flags.out)) == ("a set.csv", "run")

@@ -141,7 +141,8 @@ def gather_run(run: Tested, device: str) -> Run:
     if recipe is not None:
         place = str(record.get("manifest", "set.csv")), str(run.folder)
         views = str(scored.get("views", "one"))
-        commands.append(train_command(recipe, *place, folds=views if home in folds else None))
+        flow = record.get("flow_folder")
+        commands.append(train_command(recipe, *place, folds=views if home in folds else None, flow=flow))
     if "split" in scored:
         commands.append(test_command(str(run.folder), scored))
     return Run(

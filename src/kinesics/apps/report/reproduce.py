@@ -13,12 +13,12 @@ from kinesics.recipes import PRESETS, RECIPES
 from kinesics.recipes import recipe as recipe_called
 
 
-def train_command(recipe: Recipe, manifest: str, out: str, *, folds: str | None = None) -> str:
+def train_command(recipe: Recipe, manifest: str, out: str, *, folds: str | None = None, flow: str | None = None) -> str:
     """The `kinesics train` that has just these settings: the nearest recipe, and a flag for each that differs.
 
     folds: the views of a cross-validation, for `kinesics cross-validate` instead.
 
-    A recipe of flow gets `--flow FLOW`, since a run does not know which folder it was.
+    flow: the folder of flow; a recipe of flow that does not say which gets `--flow FLOW`.
     """
     base, preset = nearest(recipe)
     command = "train" if folds is None else "cross-validate"
@@ -26,7 +26,7 @@ def train_command(recipe: Recipe, manifest: str, out: str, *, folds: str | None 
     if preset is not None:
         words += ["--preset", preset]
     if recipe.input.modality == "flow":
-        words += ["--flow", "FLOW"]
+        words += ["--flow", flow or "FLOW"]
     return shlex.join([*words, *flags(recipe, recipe_called(base, preset=preset))])
 
 
@@ -40,11 +40,13 @@ test_command.__test__ = False  # type: ignore[attr-defined]
 
 
 def nearest(recipe: Recipe) -> tuple[str, str | None]:
-    """The recipe and the preset that need the fewest flags: ("tsm", "few")."""
+    """The recipe and the preset that need the fewest flags, of the same system if one serves: ("tsm", "few")."""
     made = {(base, preset): recipe_called(base, preset=preset) for base in RECIPES for preset in (None, *PRESETS)}
     # No flag takes away an argument of the system.
     bases = [choice for choice, base in made.items() if base.model.arguments.keys() <= recipe.model.arguments.keys()]
-    return min(bases, key=lambda choice: len(flags(recipe, made[choice])))
+    return min(
+        bases, key=lambda choice: (made[choice].model.system != recipe.model.system, len(flags(recipe, made[choice])))
+    )
 
 
 def flags(recipe: Recipe, base: Recipe) -> list[str]:
