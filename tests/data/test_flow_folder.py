@@ -80,10 +80,17 @@ def test_flow_alone_tells_left_from_right(tiny_set: Path, flow: Path, tmp_path: 
     assert metrics.value("top1") == 1.0
 
 
-def test_folds_of_flow(tiny_set: Path, flow: Path, tmp_path: Path) -> None:
+def test_folds_of_flow_at_two_levels(tiny_set: Path, flow: Path, tmp_path: Path) -> None:
     made = dataclasses.replace(small(), optim=dataclasses.replace(small().optim, epochs=1))
-    found = cross_validate(made, tiny_set, tmp_path / "folds", flow=flow, num_workers=0, device="cpu")
+    out, parents = tmp_path / "folds", tmp_path / "parents.csv"
+    with pytest.raises(UserError, match="ma52: has no parent for the class 'left'"):
+        cross_validate(made, tiny_set, out, flow=flow, hierarchy="ma52", num_workers=0, device="cpu")
+    assert not out.exists(), "told before anything is trained"
+    parents.write_text("class,parent\nnicken – ja,head\nleft,sideways\nright,sideways\n", encoding="utf-8")
+    found = cross_validate(made, tiny_set, out, flow=flow, hierarchy=parents, num_workers=0, device="cpu")
     assert len(found.folds) == 2
+    assert found.pooled.value("coarse_top1") >= found.pooled.value("top1")
+    assert (out / "prediction.csv").is_file()
 
 
 def test_flow_that_does_not_fit_is_refused(tiny_set: Path, flow: Path, tmp_path: Path) -> None:

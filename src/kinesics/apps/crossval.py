@@ -21,7 +21,7 @@ from kinesics.engine.watch import Watch
 from kinesics.errors import UserError
 from kinesics.files import write_text
 from kinesics.metrics.accuracy import Metrics, pool
-from kinesics.metrics.hierarchy import evaluate_levels
+from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
 from kinesics.types import Scores
 from kinesics.video.views import view_plan
 
@@ -56,6 +56,7 @@ def cross_validate(
     *,
     flow: Path | str | None = None,
     views: str = "one",
+    hierarchy: Path | str | None = None,
     device: str = "auto",
     num_workers: int | None = None,
     watch: Watch | None = None,
@@ -63,12 +64,14 @@ def cross_validate(
     """Train and test every fold of the manifest `data`; fold k goes to `out`/fold-k, the pooled results to `out`.
 
     A fold is trained for all epochs of the recipe: choosing an epoch by the fold that is tested would flatter it.
-    Called again after an interruption, it goes on where it stopped; finished folds are kept.
+    Called again after an interruption, it goes on where it stopped; finished folds are kept. hierarchy: as `test`
+    takes it.
 
     Raises:
-        UserError: the manifest has no folds, or a class is missing from the other folds.
+        UserError: the manifest has no folds, or a class is missing from the other folds or from the hierarchy.
     """
     manifest, out, watch = read_manifest(Path(data), flow), Path(out), watch or Watch()
+    levels = find_hierarchy(hierarchy, manifest.classes)
     folds = sorted({row.fold for row in manifest.rows if row.fold is not None and row.usable})
     if len(folds) < 2:
         raise UserError(
@@ -79,11 +82,11 @@ def cross_validate(
     results, all_scores = [], []
     for fold in folds:
         scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, device, num_workers, watch)
-        results.append(FoldResult(fold, len(scores.ids), evaluate_levels(scores, num_bootstrap=0)))
+        results.append(FoldResult(fold, len(scores.ids), evaluate_levels(scores, levels, num_bootstrap=0)))
         all_scores.append(scores)
         accuracy = results[-1].metrics.value("mean_class_accuracy")
         watch.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")
-    pooled = write_results(pool(all_scores), out)
+    pooled = write_results(pool(all_scores), out, levels)
     result = CrossValidation(tuple(results), pooled, out)
     summary = {
         "folds": [{"fold": r.fold, "videos": r.num_videos, **r.metrics.to_dict()} for r in results],

@@ -57,6 +57,8 @@ class CrossFlags:
     """Arguments of the system and head: direction=past head=ordered."""
     views: str = "one"
     """View plan of the test: one, two-clip, ten-by-three, 25x10, 25x1."""
+    hierarchy: str | None = None
+    """CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none."""
     device: Device = "auto"
     """Where to compute."""
     workers: int | None = None
@@ -98,6 +100,7 @@ def cross_validate(words: list[str]) -> int:
             flags.out,
             flow=flags.flow,
             views=flags.views,
+            hierarchy=flags.hierarchy,
             device=flags.device,
             num_workers=flags.workers,
             watch=watch,
