@@ -42,22 +42,31 @@ def integrated_gradients(question: Question, baseline: Baseline = "grey", steps:
 
 
 def occlusion(question: Question, baseline: Baseline = "grey", grid: int = GRID) -> Tensor:
-    """(T, grid, grid): how much the score falls when a cell of a time step is covered with the baseline.
+    """(T', grid, grid): how much the score falls when a cell of a time step is covered with the baseline.
 
-    Source: Zeiler and Fergus, ECCV 2014. T·grid² + 1 clips go through the network.
+    In a trunk that halves T, neighbouring time steps are covered together, as many as its last map makes one of.
+    Source: Zeiler and Fergus, ECCV 2014. T'·grid² + 1 clips go through the network.
     """
     clip, cover = question.clip, baseline_clip(question.clip, baseline)
+    trunk = question.model.backbone
+    together = trunk.time_strides[len(trunk.mapped) - 1]
+    starts = range(0, question.num_steps, together)
     height, width = clip.shape[-2:]
     rows = [round(i * height / grid) for i in range(grid + 1)]
     columns = [round(i * width / grid) for i in range(grid + 1)]
-    places = [(t, i, j) for t in range(question.num_steps) for i in range(grid) for j in range(grid)]
+    places = [(t, i, j) for t in starts for i in range(grid) for j in range(grid)]
     scores = []
     with torch.no_grad():
         whole = question.ask(clip)
         for at in range(0, len(places), AT_ONCE):
             covered = clip.repeat(len(places[at : at + AT_ONCE]), 1, 1, 1, 1)
             for n, (t, i, j) in enumerate(places[at : at + AT_ONCE]):
-                box = (t, slice(None), slice(rows[i], rows[i + 1]), slice(columns[j], columns[j + 1]))
+                box = (
+                    slice(t, t + together),
+                    slice(None),
+                    slice(rows[i], rows[i + 1]),
+                    slice(columns[j], columns[j + 1]),
+                )
                 covered[n][box] = cover[0][box]
             scores.append(question.ask(covered))
-    return torch.unflatten((whole - torch.cat(scores)).float(), 0, (question.num_steps, grid, grid))
+    return torch.unflatten((whole - torch.cat(scores)).float(), 0, (len(starts), grid, grid))
