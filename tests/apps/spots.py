@@ -85,7 +85,7 @@ def seeing_model(name: str) -> Recognizer:
             if isinstance(module, (nn.Conv2d, nn.Conv3d)):
                 k = torch.arange(module.kernel_size[-1]) - module.kernel_size[-1] // 2
                 module.weight.abs_().mul_(0.25 ** torch.maximum(k.abs()[:, None], k.abs()))
-                if name.startswith("tea"):
+                if name.endswith("res2net50"):
                     keep_largest_input(module.weight)
             if isinstance(module, nn.Conv3d):
                 k = torch.arange(module.kernel_size[0]) - module.kernel_size[0] // 2
