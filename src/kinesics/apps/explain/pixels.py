@@ -9,6 +9,7 @@ from torch import Tensor
 
 from kinesics.apps.explain.question import Question
 from kinesics.errors import unknown
+from kinesics.models.backbones.backbone import STAGES
 
 Baseline = Literal["grey", "still"]
 """What a clip is held against: the grey of the data's mean (no movement, where the clip is flow), or the clip's mean
@@ -49,7 +50,7 @@ def occlusion(question: Question, baseline: Baseline = "grey", grid: int = GRID)
     """
     clip, cover = question.clip, baseline_clip(question.clip, baseline)
     trunk = question.model.backbone
-    together = trunk.time_strides[len(trunk.mapped) - 1]
+    together = trunk.time_strides[STAGES.index(trunk.mapped[-1])]
     starts = range(0, question.num_steps, together)
     height, width = clip.shape[-2:]
     rows = [round(i * height / grid) for i in range(grid + 1)]
@@ -61,12 +62,8 @@ def occlusion(question: Question, baseline: Baseline = "grey", grid: int = GRID)
         for at in range(0, len(places), AT_ONCE):
             covered = clip.repeat(len(places[at : at + AT_ONCE]), 1, 1, 1, 1)
             for n, (t, i, j) in enumerate(places[at : at + AT_ONCE]):
-                box = (
-                    slice(t, t + together),
-                    slice(None),
-                    slice(rows[i], rows[i + 1]),
-                    slice(columns[j], columns[j + 1]),
-                )
+                down, across = slice(rows[i], rows[i + 1]), slice(columns[j], columns[j + 1])
+                box = (slice(t, t + together), slice(None), down, across)
                 covered[n][box] = cover[0][box]
             scores.append(question.ask(covered))
     return torch.unflatten((whole - torch.cat(scores)).float(), 0, (len(starts), grid, grid))
