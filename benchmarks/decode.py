@@ -31,7 +31,7 @@ from av.video.frame import VideoFrame
 
 from kinesics.errors import UserError
 from kinesics.video.convert import Converter, fit
-from kinesics.video.decode import open_video
+from kinesics.video.reader import open_video
 from kinesics.video.torchcodec import load_decoder
 
 FPS, SECONDS, GOP = 30, 10, 12

@@ -26,9 +26,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kinesics.apps.flow import extract_flow
-from kinesics.data.flow_folder import FlowSettings
+from kinesics.data.extract_flow import extract_flow
 from kinesics.data.puppets import PuppetSettings, make_puppets
+from kinesics.flow.flow_folder import FlowSettings
 from kinesics.flow.methods import Estimator, Gray, dis, farneback, pairs_at_once, tvl1, tvl1_by_opencv
 from kinesics.flow.tvl1 import TVL1Settings, compiled_step
 

@@ -9,7 +9,7 @@ of all else in that network: it is less at the mercy of what else the machine do
 classes in more places than a picture of something does.
 
 Memory: what MLFE's head keeps for the backward pass of a batch of 16 clips beyond the stages' own outputs, which the
-trunk keeps anyway: tensors saved by autograd, counted once for each storage, parameters left out.
+backbone keeps anyway: tensors saved by autograd, counted once for each storage, parameters left out.
 """
 
 from __future__ import annotations

@@ -24,18 +24,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kinesics.apps import demo
-from kinesics.apps.evaluate import test
-from kinesics.apps.flow import extract_flow
-from kinesics.config import InputConfig
-from kinesics.data.flow_folder import FlowSettings
+from kinesics import demonstration as demo
+from kinesics.analysis.evaluate import test
+from kinesics.data.extract_flow import extract_flow
 from kinesics.data.manifest import Manifest, read_manifest, write_manifest
 from kinesics.data.puppets import PAIRS, make_puppets
-from kinesics.engine.checkpoint import CHECKPOINT
-from kinesics.engine.run import train
+from kinesics.flow.flow_folder import FlowSettings
 from kinesics.metrics.fusion import fuse
-from kinesics.types import Scores
-from kinesics.video.decode import open_video
+from kinesics.runs.checkpoint import CHECKPOINT
+from kinesics.settings import InputConfig
+from kinesics.training.train import train
+from kinesics.values import Scores
+from kinesics.video.reader import open_video
 from kinesics.video.write import write_video
 
 DIRECTED = tuple(name for pair in PAIRS for name in pair if "hand" not in name)

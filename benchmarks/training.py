@@ -14,9 +14,9 @@ from pathlib import Path
 
 import torch
 
-from kinesics.apps.demo import PUPPETS, demo_recipe
 from kinesics.data.puppets import make_puppets
-from kinesics.engine.run import train
+from kinesics.demonstration import PUPPETS, demo_recipe
+from kinesics.training.train import train
 
 
 def main() -> None:

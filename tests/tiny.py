@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kinesics.apps.evaluate import test as test_run
-from kinesics.config import InputConfig, ModelConfig, OptimConfig, Recipe
+from kinesics.analysis.evaluate import test as test_run
 from kinesics.data.manifest import Manifest, Row, write_manifest
-from kinesics.engine.run import train
+from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
+from kinesics.training.train import train
 from kinesics.video.write import write_video
 
 

@@ -16,33 +16,33 @@ from typing import TYPE_CHECKING, Any
 from kinesics.version import __version__
 
 if TYPE_CHECKING:
-    from kinesics.apps.calibrate import calibrate
-    from kinesics.apps.compare import compare
-    from kinesics.apps.crossval import cross_validate
-    from kinesics.apps.evaluate import test
-    from kinesics.apps.predict import load
-    from kinesics.apps.prepare import prepare
-    from kinesics.apps.probe import probe
-    from kinesics.apps.report.build import report
-    from kinesics.engine.run import train
+    from kinesics.analysis.calibrate import calibrate
+    from kinesics.analysis.compare import compare
+    from kinesics.analysis.cross_validate import cross_validate
+    from kinesics.analysis.evaluate import test
+    from kinesics.analysis.probe import probe
+    from kinesics.data.prepare import prepare
+    from kinesics.inference.predictor import load
     from kinesics.models.build import create_model
     from kinesics.recipes import recipe
-    from kinesics.types import Prediction, Scores
+    from kinesics.reporting.build import report
+    from kinesics.training.train import train
+    from kinesics.values import Prediction, Scores
 
 _HOMES = {
-    "calibrate": "kinesics.apps.calibrate",
-    "compare": "kinesics.apps.compare",
+    "calibrate": "kinesics.analysis.calibrate",
+    "compare": "kinesics.analysis.compare",
     "create_model": "kinesics.models.build",
-    "cross_validate": "kinesics.apps.crossval",
-    "load": "kinesics.apps.predict",
-    "prepare": "kinesics.apps.prepare",
-    "probe": "kinesics.apps.probe",
+    "cross_validate": "kinesics.analysis.cross_validate",
+    "load": "kinesics.inference.predictor",
+    "prepare": "kinesics.data.prepare",
+    "probe": "kinesics.analysis.probe",
     "recipe": "kinesics.recipes",
-    "report": "kinesics.apps.report.build",
-    "test": "kinesics.apps.evaluate",
-    "train": "kinesics.engine.run",
-    "Prediction": "kinesics.types",
-    "Scores": "kinesics.types",
+    "report": "kinesics.reporting.build",
+    "test": "kinesics.analysis.evaluate",
+    "train": "kinesics.training.train",
+    "Prediction": "kinesics.values",
+    "Scores": "kinesics.values",
 }
 
 __all__ = [

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kinesics.apps.report.build import report
+from kinesics.reporting.build import report
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.browser

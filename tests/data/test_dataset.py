@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinesics.config import InputConfig
 from kinesics.data.dataset import TestClips, TrainClips
-from kinesics.data.flips import flip_map
 from kinesics.data.manifest import read_manifest
+from kinesics.data.mirror import flip_map
 from kinesics.data.transforms import train_transform
 from kinesics.errors import VideoError
-from kinesics.types import Sample
-from kinesics.video.views import ViewPlan
+from kinesics.settings import InputConfig
+from kinesics.values import Sample
+from kinesics.video.view_plan import ViewPlan
 
 INPUT = InputConfig(num_segments=4, resize=32, size=24, crop="multi-scale")
 

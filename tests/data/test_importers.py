@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kinesics.data.checks import missing_files
 from kinesics.data.importers import FORMATS, import_clips
 from kinesics.data.importers.source import Imported, Options, label_name, read_class_names
+from kinesics.data.problems import missing_files
 from kinesics.errors import UserError
 
 

@@ -8,9 +8,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from kinesics.data.checks import missing_files
 from kinesics.data.importers import cvat, import_clips
 from kinesics.data.importers.source import Imported, Options
+from kinesics.data.problems import missing_files
 from kinesics.errors import UserError, VideoError
 
 

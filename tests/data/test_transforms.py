@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from kinesics.config import InputConfig
 from kinesics.data import transforms
 from kinesics.data.mixing import cutmix, mixup
 from kinesics.data.transforms import (
@@ -25,6 +24,7 @@ from kinesics.data.transforms import (
     train_transform,
 )
 from kinesics.errors import UserError
+from kinesics.settings import InputConfig
 
 crops_of = transforms.test_crops
 

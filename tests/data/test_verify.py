@@ -19,7 +19,7 @@ from kinesics.errors import KinesicsError
 DECODER = """
 import os, signal, time
 from pathlib import Path
-from kinesics.video.check import Check
+from kinesics.video.integrity import Check
 
 def decode(path, *, start_seconds=None, end_seconds=None, fps=None, max_pixels=None):
     with open(os.environ["DECODED"], "a") as file:

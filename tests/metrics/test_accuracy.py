@@ -30,7 +30,7 @@ from kinesics.metrics.accuracy import (
     write_per_class_csv,
 )
 from kinesics.metrics.bootstrap import draw_counts
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 
 def scores_of(labels: list[int], logits: np.ndarray, **changes: object) -> Scores:

@@ -24,7 +24,7 @@ from kinesics.metrics.calibration import (
     threshold_of_answers,
     threshold_of_others,
 )
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 
 def drawn(temperature: float, *, num: int = 4000, classes: int = 5, multi_label: bool = False, seed: int = 0) -> Scores:

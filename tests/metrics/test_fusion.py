@@ -9,7 +9,7 @@ import pytest
 
 from kinesics.errors import UserError
 from kinesics.metrics.fusion import fuse
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 
 def scores(seed: int = 0, num_videos: int = 6, multi_label: bool = False) -> Scores:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import accuracy_score, f1_score
 
-from kinesics.apps.evaluate import write_results
+from kinesics.analysis.evaluate import write_results
 from kinesics.errors import UserError
 from kinesics.metrics.accuracy import evaluate
 from kinesics.metrics.hierarchy import (
@@ -24,7 +24,7 @@ from kinesics.metrics.hierarchy import (
     read_parents,
     write_submission,
 )
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 NAMES = ("head/nod", "head/shake", "arm/wave", "arm/stop", "arm/point", "still")
 PARENTS = np.array([0, 0, 1, 1, 1, 2])

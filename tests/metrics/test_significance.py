@@ -15,7 +15,7 @@ from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, r
 
 from kinesics.errors import UserError
 from kinesics.metrics.significance import common_clips, compare, draws, holm, mcnemar
-from kinesics.types import Scores
+from kinesics.values import Scores
 from tests.metrics.test_accuracy import scores_of
 
 

@@ -14,13 +14,13 @@ from kinesics.models.build import create_model
 def settled(in_channels: int = 3) -> BNInception:
     """He initialisation, and statistics of a batch: a fresh one gives the same for any input."""
     torch.manual_seed(0)
-    trunk = BNInception(in_channels)
-    for module in trunk.modules():
+    backbone = BNInception(in_channels)
+    for module in backbone.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.momentum = 1.0
     with torch.no_grad():
-        trunk.train().forward_stages(torch.randn(2, 4, in_channels, 64, 64))
-    return trunk.eval()
+        backbone.train().forward_stages(torch.randn(2, 4, in_channels, 64, 64))
+    return backbone.eval()
 
 
 def test_parameters_are_the_published_network_s() -> None:
@@ -82,9 +82,9 @@ def test_every_block_but_the_first_is_shifted() -> None:
 
 
 def test_a_stage_of_every_parameter() -> None:
-    trunk = BNInception()
-    assert {trunk.stage_of(name) for name, _ in trunk.named_parameters()} == {0, 1, 2, 3, 4}
-    assert (trunk.stage_of("conv2_3x3_reduce_bn.weight"), trunk.stage_of("inception_4d_1x1.weight")) == (1, 3)
+    backbone = BNInception()
+    assert {backbone.stage_of(name) for name, _ in backbone.named_parameters()} == {0, 1, 2, 3, 4}
+    assert (backbone.stage_of("conv2_3x3_reduce_bn.weight"), backbone.stage_of("inception_4d_1x1.weight")) == (1, 3)
 
 
 def test_what_a_block_of_stride_two_pools_is_not_shifted() -> None:
@@ -96,8 +96,8 @@ def test_what_a_block_of_stride_two_pools_is_not_shifted() -> None:
             return torch.zeros_like(x)
 
     torch.manual_seed(0)
-    trunk = BNInception(slot=lambda site: Zero())
+    backbone = BNInception(slot=lambda site: Zero())
     x = torch.rand(1, 320, 8, 8)
-    y = trunk._block("3c", x, 1)
+    y = backbone._block("3c", x, 1)
     assert torch.equal(y[:, -320:], halved(x))
     assert seen == [1]

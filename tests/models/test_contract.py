@@ -11,13 +11,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from kinesics.engine.optim import NORMS
 from kinesics.errors import UserError
 from kinesics.models.backbones.backbone import STAGES, InputNorm
 from kinesics.models.build import (
     BACKBONES,
-    CLIP_TRUNKS,
-    FRAME_TRUNKS,
+    CLIP_BACKBONES,
+    FRAME_BACKBONES,
     MODELS,
     SYSTEMS,
     create_model,
@@ -25,6 +24,7 @@ from kinesics.models.build import (
     model_table,
 )
 from kinesics.models.recognizer import Recognizer
+from kinesics.training.optim import NORMS
 from tests.models.names import RESNETS, mobilenetv2
 
 PARAMETERS = {
@@ -60,12 +60,12 @@ STEPS = {
 
 
 TALL_KERNELS = ("r2plus1d18", "r2plus1d34", "i3d50")
-"""Trunks with kernels of T×1×1, after which PyTorch itself does not keep channels last."""
+"""Backbones with kernels of T×1×1, after which PyTorch itself does not keep channels last."""
 
 LARGE = ("resnet34", "resnet50", "res2net50", "bninception", "r2plus1d34")
-"""Trunks whose code is that of a smaller one, or that one system is enough to try."""
+"""Backbones whose code is that of a smaller one, or that one system is enough to try."""
 OWN = ("tsm_resnet34", "tsm_resnet50", "tsm_bninception", "stp_bninception", "tea_res2net50")
-"""What stands for them in `make test`; `make test-slow` has every system on every trunk."""
+"""What stands for them in `make test`; `make test-slow` has every system on every backbone."""
 EACH = [
     pytest.param(name, marks=pytest.mark.slow) if name.partition("_")[2] in LARGE and name not in OWN else name
     for name in MODELS
@@ -124,7 +124,7 @@ def clips(n: int = 1, t: int = 3, h: int = 40, w: int = 40, channels: int = 3) -
 
 def test_names_are_systems_times_backbones() -> None:
     assert set(MODELS) == {
-        f"{name}_{backbone}" for name, system in SYSTEMS.items() for backbone in system.backbones or FRAME_TRUNKS
+        f"{name}_{backbone}" for name, system in SYSTEMS.items() for backbone in system.backbones or FRAME_BACKBONES
     }
     assert [row["model"] for row in model_table()] == list(MODELS)
     assert {"tsn_resnet50", "tsm_mobilenetv2", "tsm_efficientnet_lite0"} <= set(MODELS)
@@ -152,7 +152,7 @@ def test_clips_of_a_batch_do_not_mix(settled: Settled, name: str) -> None:
     assert torch.allclose(together, alone, atol=close(name))
 
 
-@pytest.mark.parametrize("backbone", FRAME_TRUNKS)
+@pytest.mark.parametrize("backbone", FRAME_BACKBONES)
 def test_order_matters_to_tsm_and_not_to_tsn(settled: Settled, backbone: str) -> None:
     x = clips(1, 6)
     with torch.no_grad():
@@ -224,20 +224,20 @@ def test_channels_last_gives_the_same_and_stays(settled: Settled, name: str) -> 
 
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_stages_have_their_strides_and_widths(settled: Settled, backbone: str) -> None:
-    model = settled(f"{'plain' if backbone in CLIP_TRUNKS else 'tsm'}_{backbone}")
-    trunk = model.backbone
+    model = settled(f"{'plain' if backbone in CLIP_BACKBONES else 'tsm'}_{backbone}")
+    backbone = model.backbone
     sizes = SIZES.get(backbone, ((16, 24), (8, 12), (4, 6), (2, 3)))
     times = STEPS.get(backbone, (3, 3, 3, 3))
     with torch.no_grad():
-        features = trunk.forward_stages(clips(2, 3, 64, 96), STAGES)
-        assert list(trunk.forward_stages(clips(2, 3, 64, 96), ["layer3"])) == ["layer3"]
+        features = backbone.forward_stages(clips(2, 3, 64, 96), STAGES)
+        assert list(backbone.forward_stages(clips(2, 3, 64, 96), ["layer3"])) == ["layer3"]
     for name, t, size in zip(STAGES, times, sizes, strict=True):
-        assert features[name].shape == (2, t, trunk.widths[name], *size)
-    assert times == tuple(-(-3 // stride) for stride in trunk.time_strides)
-    assert trunk.widths["layer5"] == trunk.num_features
-    assert model.frame_features(clips(2, 3)).shape == (2, times[-1], trunk.num_features)
+        assert features[name].shape == (2, t, backbone.widths[name], *size)
+    assert times == tuple(-(-3 // stride) for stride in backbone.time_strides)
+    assert backbone.widths["layer5"] == backbone.num_features
+    assert model.frame_features(clips(2, 3)).shape == (2, times[-1], backbone.num_features)
     with pytest.raises(KeyError, match="layer6"):
-        trunk.forward_stages(clips(), ["layer6"])
+        backbone.forward_stages(clips(), ["layer6"])
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -259,7 +259,7 @@ def test_tsm_resnet50_at_400_classes() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in MODELS if name.partition("_")[2] in (*RESNETS, "mobilenetv2")])
-def test_trunks_have_torchvisions_names_and_shapes(name: str) -> None:
+def test_backbones_have_torchvisions_names_and_shapes(name: str) -> None:
     backbone = name.partition("_")[2]
     expected = RESNETS[backbone] if backbone in RESNETS else mobilenetv2()
     expected = {name: shape for name, shape in expected.items() if not name.startswith(("fc.", "classifier."))}

@@ -9,12 +9,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from kinesics.engine.optim import NORMS
 from kinesics.models.build import BACKBONES, MODELS, PARTS, fixes_steps
 from kinesics.models.heads.ordered import cosine_moments
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.temporal.keypoints import RegionalShifts, spacing
 from kinesics.models.temporal.shift import joined, shifted
+from kinesics.training.optim import NORMS
 from tests.models.test_contract import MULTIPLES, close, create, frames, steps
 
 EXPORTED = ("tsm_resnet18", "mlfe_resnet18", "stp_resnet18", "plain_r3d50", "tefe_resnet18", "kpsem_resnet18")

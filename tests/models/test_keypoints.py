@@ -182,7 +182,7 @@ def test_the_parts_have_the_parameters_of_the_specification() -> None:
     assert head.fc.in_features == 768 + 672
 
 
-def test_without_its_columns_of_the_classifier_it_is_the_trunk_alone() -> None:
+def test_without_its_columns_of_the_classifier_it_is_the_backbone_alone() -> None:
     torch.manual_seed(0)
     model, plain = create_model("kpsem_mfnet", 5, num_steps=4).eval(), create_model("plain_mfnet", 5).eval()
     nn.init.normal_(model.head.fc.weight)
@@ -197,17 +197,17 @@ def test_without_its_columns_of_the_classifier_it_is_the_trunk_alone() -> None:
 
 def test_r3d_is_the_3d_network_of_flat_kernels() -> None:
     torch.manual_seed(0)
-    trunk = create_model("plain_r3d50", 3).backbone.eval()
+    backbone = create_model("plain_r3d50", 3).backbone.eval()
     clips = torch.randn(1, 4, 3, 64, 64)
     volume = clips.transpose(1, 2)
-    conv, norm = trunk.conv1, trunk.bn1
+    conv, norm = backbone.conv1, backbone.bn1
     with torch.no_grad():
         x = nn.functional.conv3d(volume, conv.weight[:, :, None], None, (1, 2, 2), (0, 3, 3))
         x = nn.functional.batch_norm(x, norm.running_mean, norm.running_var, norm.weight, norm.bias).relu()
         x = nn.functional.max_pool3d(nn.functional.max_pool3d(x, (1, 3, 3), (1, 2, 2), (0, 1, 1)), (2, 1, 1))
-        for block in trunk.layer1.children():
+        for block in backbone.layer1.children():
             x = torch.stack([block(x[:, :, step], 1) for step in range(2)], dim=2)
-        found = trunk.forward_stages(clips, ["layer2"])["layer2"]
+        found = backbone.forward_stages(clips, ["layer2"])["layer2"]
     assert torch.allclose(found.transpose(1, 2), x, atol=1e-5)
 
 

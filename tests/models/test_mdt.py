@@ -171,17 +171,17 @@ def test_decorrelation() -> None:
     assert decorrelation(a, b).tolist() == pytest.approx([0.0, 1.0, 0.0], abs=1e-5)
 
 
-def test_the_stream_begins_with_the_trunks_weights() -> None:
+def test_the_stream_begins_with_the_backbones_weights() -> None:
     model = create_model("mdt_resnet18", 3)
-    trunk, stream = model.backbone, model.backbone.temporal_stream
+    backbone, stream = model.backbone, model.backbone.temporal_stream
     assert isinstance(stream, MotionStream)
-    nn.init.normal_(trunk.get_parameter("conv1.weight"))
-    nn.init.normal_(trunk.get_parameter("layer1.0.conv1.weight"))
-    stream.start_from(trunk)
+    nn.init.normal_(backbone.get_parameter("conv1.weight"))
+    nn.init.normal_(backbone.get_parameter("layer1.0.conv1.weight"))
+    stream.start_from(backbone)
     assert stream.fine is not None
-    mean = trunk.get_parameter("conv1.weight").mean(dim=1)
+    mean = backbone.get_parameter("conv1.weight").mean(dim=1)
     assert torch.allclose(stream.fine.conv.weight[:, 7], mean)
-    assert torch.equal(stream.get_parameter("blocks.0.conv1.weight"), trunk.get_parameter("layer1.0.conv1.weight"))
+    assert torch.equal(stream.get_parameter("blocks.0.conv1.weight"), backbone.get_parameter("layer1.0.conv1.weight"))
 
 
 def test_other_clips_are_refused() -> None:

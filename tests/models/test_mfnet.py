@@ -12,7 +12,7 @@ from kinesics.errors import UserError
 from kinesics.metrics.cost import cost
 from kinesics.models.backbones.mfnet import MFNet
 from kinesics.models.build import create_model
-from kinesics.models.weights import load_weights
+from kinesics.models.weights.load import load_weights
 
 NORM = ("weight", "bias", "running_mean", "running_var")
 

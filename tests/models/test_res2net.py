@@ -13,9 +13,9 @@ from kinesics.errors import UserError
 from kinesics.metrics.cost import cost
 from kinesics.models.backbones.res2net import Res2Block, res2net50
 from kinesics.models.build import MODELS, create_model
-from kinesics.models.sources import IMAGENET
 from kinesics.models.temporal.slot import Temporal, still
-from kinesics.models.weights import load_weights
+from kinesics.models.weights.load import load_weights
+from kinesics.models.weights.sources import IMAGENET
 from tests.models.names import RESNETS, filled
 from tests.models.names import res2net50 as public
 

@@ -135,7 +135,7 @@ def test_te_stands_first_then_fe_then_nothing() -> None:
     assert kinds == [TemporalExtraction, FeatureEnhancement, FeatureEnhancement, Still]
 
 
-def test_smaller_trunks_take_what_fits() -> None:
+def test_smaller_backbones_take_what_fits() -> None:
     count = {
         name: [
             sum(isinstance(module, kind) for module in create_model(name, 3).modules())

@@ -12,13 +12,13 @@ from torch import nn
 
 from kinesics.errors import UserError
 from kinesics.metrics.cost import cost
-from kinesics.models import sources
 from kinesics.models.backbones.c3d import C3D
 from kinesics.models.backbones.i3d import I3D50
 from kinesics.models.backbones.r2plus1d import r2plus1d18, r2plus1d34
 from kinesics.models.backbones.resnet import ResNet
 from kinesics.models.build import MODELS, create_model
-from kinesics.models.weights import load_weights
+from kinesics.models.weights import sources
+from kinesics.models.weights.load import load_weights
 from tests.models.names import RESNETS, Shapes, filled, norm
 
 
@@ -100,19 +100,19 @@ def test_r2plus1d34_has_its_authors_channels_between() -> None:
 
 def test_long_clips_halve_stage_by_stage() -> None:
     x = torch.randn(1, 17, 3, 32, 32)
-    for trunk, times in ((C3D(), [9, 5, 3, 2]), (r2plus1d18(), [17, 9, 5, 3])):
+    for backbone, times in ((C3D(), [9, 5, 3, 2]), (r2plus1d18(), [17, 9, 5, 3])):
         with torch.no_grad():
-            found = trunk.eval().forward_stages(x, ("layer2", "layer3", "layer4", "layer5"))
+            found = backbone.eval().forward_stages(x, ("layer2", "layer3", "layer4", "layer5"))
         assert [features.shape[1] for features in found.values()] == times
 
 
 def test_c3d_s_end_is_the_port_s_at_its_own_size() -> None:
-    trunk = C3D().eval()
+    backbone = C3D().eval()
     x = torch.rand(2, 512, 2, 7, 7)
     with torch.no_grad():
-        y = F.max_pool3d(F.relu(trunk.conv5b(F.relu(trunk.conv5a(x)))), 2, 2, padding=(0, 1, 1))
-        y = F.relu(trunk.fc7(F.relu(trunk.fc6(y.reshape(2, 8192)))))
-        found = trunk.stage("layer5", x, 2)
+        y = F.max_pool3d(F.relu(backbone.conv5b(F.relu(backbone.conv5a(x)))), 2, 2, padding=(0, 1, 1))
+        y = F.relu(backbone.fc7(F.relu(backbone.fc6(y.reshape(2, 8192)))))
+        found = backbone.stage("layer5", x, 2)
     assert found.shape == (2, 4096, 1, 1, 1)
     assert y.std() > 1e-3
     assert torch.allclose(found.flatten(1), y, atol=1e-5)
@@ -121,13 +121,13 @@ def test_c3d_s_end_is_the_port_s_at_its_own_size() -> None:
 def test_still_clips_give_the_features_of_the_2d_network(tmp_path: Path) -> None:
     torch.manual_seed(0)
     flat = create_model("tsn_resnet50", 7).eval()
-    trunk = flat.backbone
-    assert isinstance(trunk, ResNet)
-    for module in trunk.modules():  # so that the norms do something
+    backbone = flat.backbone
+    assert isinstance(backbone, ResNet)
+    for module in backbone.modules():  # so that the norms do something
         if isinstance(module, nn.BatchNorm2d):
             nn.init.uniform_(module.bias, -0.5, 0.5)
             nn.init.uniform_(module.running_var, 0.5, 2.0)
-    names = trunk.state_dict() | {"fc.weight": flat.head.fc.weight.detach(), "fc.bias": flat.head.fc.bias.detach()}
+    names = backbone.state_dict() | {"fc.weight": flat.head.fc.weight.detach(), "fc.bias": flat.head.fc.bias.detach()}
     torch.save(names, tmp_path / "resnet50.pth")
     model = create_model("plain_i3d50", 7)
     report = load_weights(model, tmp_path / "resnet50.pth")
@@ -135,7 +135,7 @@ def test_still_clips_give_the_features_of_the_2d_network(tmp_path: Path) -> None
     assert report.adapted.pop("backbone.conv1.weight") == "inflated over 5 frames"
     assert set(report.adapted.values()) == {"inflated over 3 frames"}
     assert len(report.adapted) == 3 + 2 + 3 + 1
-    wide = copy.deepcopy(trunk)  # as I3D's, the last stage keeps the stride of 16
+    wide = copy.deepcopy(backbone)  # as I3D's, the last stage keeps the stride of 16
     wide.layer4[0].conv2.stride = wide.layer4[0].downsample[0].stride = (1, 1)
     frame = torch.randn(1, 1, 3, 32, 32)
     with torch.no_grad():
@@ -181,6 +181,6 @@ def test_which_public_weights_there_are(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_key_points_want_stages_of_the_same_time_steps() -> None:
-    trunks = {name.partition("_")[2] for name in MODELS if name.startswith("kpsem_")}
-    assert {"mfnet", "r3d50"} <= trunks
-    assert not trunks & {"c3d", "r2plus1d18", "r2plus1d34", "i3d50"}
+    backbones = {name.partition("_")[2] for name in MODELS if name.startswith("kpsem_")}
+    assert {"mfnet", "r3d50"} <= backbones
+    assert not backbones & {"c3d", "r2plus1d18", "r2plus1d34", "i3d50"}

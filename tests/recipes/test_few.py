@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from kinesics.apps.evaluate import test as run_test
-from kinesics.engine.run import train
+from kinesics.analysis.evaluate import test as run_test
 from kinesics.models.build import MODELS
 from kinesics.recipes import RECIPES, recipe
+from kinesics.training.train import train
 
 
 def test_few_clips_are_enough_for_order(tiny_set: Path, tmp_path: Path) -> None:
@@ -35,7 +35,7 @@ def test_few_changes_how_not_what() -> None:
     assert np.isclose(plain.optim.learning_rate, 0.0025)
 
 
-def test_few_keeps_the_trunk_of_those_that_have_no_other() -> None:
+def test_few_keeps_the_backbone_of_those_that_have_no_other() -> None:
     models = {name: recipe(name, preset="few").model.name for name in RECIPES}
     assert set(models.values()) <= set(MODELS)
     assert models["tea"] == "tea_res2net50"

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from kinesics.apps.evaluate import test as evaluate
-from kinesics.engine.run import train
+from kinesics.analysis.evaluate import test as evaluate
 from kinesics.recipes import RECIPES, recipe
-from kinesics.video.views import view_plan
+from kinesics.training.train import train
+from kinesics.video.view_plan import view_plan
 
 
 def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
@@ -20,7 +20,7 @@ def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
     assert made.model.name == "stp_bninception"
 
 
-TRUNKS = {"tea": "res2net50", "kpsem": "mfnet", "mfnet": "mfnet", "kpsem_r3d": "r3d50"}
+BACKBONES = {"tea": "res2net50", "kpsem": "mfnet", "mfnet": "mfnet", "kpsem_r3d": "r3d50"}
 """Those that are not tried on EfficientNet-Lite0."""
 
 
@@ -30,7 +30,7 @@ def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_
     made = recipe(name, preset=preset)
     made = replace(
         made,
-        model=replace(made.model, backbone=TRUNKS.get(name, "efficientnet_lite0"), weights=None),
+        model=replace(made.model, backbone=BACKBONES.get(name, "efficientnet_lite0"), weights=None),
         input=replace(made.input, resize=32, size=32, stride=2),
         optim=replace(made.optim, epochs=1, batch_size=4),
     )

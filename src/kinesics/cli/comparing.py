@@ -32,7 +32,7 @@ def compare(
         clips: Print the clips that only one of two runs gets right.
         json: Print JSON.
     """
-    from kinesics.apps.compare import compare as run_compare
+    from kinesics.analysis.compare import compare as run_compare
     from kinesics.cli.show import show_json
 
     comparison = run_compare(runs, split=split, views=views, data=data, common=common, against=against)
@@ -64,8 +64,8 @@ def report(
         clips: How many clips get a preview that plays, the hardest first.
         device: Where to measure the latency.
     """
-    from kinesics.apps.report.build import report as write_report
     from kinesics.cli.show import say, task_progress
+    from kinesics.reporting.build import report as write_report
 
     with task_progress("previews") as progress:
         page = write_report(
@@ -79,7 +79,7 @@ def show_comparison(comparison: Any, *, clips: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from kinesics.apps.compare import TITLES, signed
+    from kinesics.analysis.compare import TITLES, signed
     from kinesics.cli.show import out, say
 
     figures = comparison.figures

@@ -53,8 +53,8 @@ def prepare(
         workers: Decoding processes; all cores by default.
         seed: Decides the random splits.
     """
-    from kinesics.apps.prepare import prepare as run_prepare
     from kinesics.cli.show import show_report, task_progress
+    from kinesics.data.prepare import prepare as run_prepare
 
     with task_progress("checking") as progress:
         report = run_prepare(
@@ -93,13 +93,13 @@ def probe(
 
     Args:
         data: The manifest.
-        backbone: The trunk whose frozen features are probed.
+        backbone: The backbone whose frozen features are probed.
         weights: Its weights: imagenet or a file.
         num_segments: Frames looked at in each video.
         seed: Decides the folds where the manifest has none.
         json: Print JSON.
     """
-    from kinesics.apps.probe import probe as run_probe
+    from kinesics.analysis.probe import probe as run_probe
     from kinesics.cli.show import say, show_json, task_progress
 
     with task_progress("features", quiet=json) as progress:
@@ -136,9 +136,9 @@ def flow(
         workers: Videos at a time; one a core by default.
         stall_seconds: How long a video may give no frame before it is given up.
     """
-    from kinesics.apps.flow import extract_flow
     from kinesics.cli.show import say, task_progress
-    from kinesics.data.flow_folder import FlowSettings
+    from kinesics.data.extract_flow import extract_flow
+    from kinesics.flow.flow_folder import FlowSettings
 
     with task_progress("flow") as progress:
         report = extract_flow(

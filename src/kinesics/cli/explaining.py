@@ -38,12 +38,12 @@ def explain(
         window: Length of the clips for that, in seconds; a third of the video by default.
         device: Where to compute.
     """
-    from kinesics.apps.explain.methods import How
-    from kinesics.apps.explain.run import Wanted, explain_videos
-    from kinesics.apps.predict import load
-    from kinesics.apps.videos import find_videos
     from kinesics.cli.show import err, say
-    from kinesics.engine.artefact import find_model
+    from kinesics.explanation.methods import How
+    from kinesics.explanation.run import Wanted, explain_videos
+    from kinesics.inference.predictor import load
+    from kinesics.runs.model_file import find_model
+    from kinesics.video.files import find_videos
 
     wanted = Wanted(method, label, How(stage, baseline), view, course, window)
     find_model(run)

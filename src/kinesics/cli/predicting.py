@@ -7,13 +7,13 @@ from pathlib import Path
 
 from rich.table import Table
 
-from kinesics.apps.annotate import annotate
-from kinesics.apps.answers import remaining, to_line, write_predictions
-from kinesics.apps.predict import Outcome, load
-from kinesics.apps.videos import annotated_names, find_videos
+from kinesics.annotation.annotate import annotate
 from kinesics.cli.show import err, out, say, task_progress
-from kinesics.engine.artefact import find_model
 from kinesics.errors import KinesicsError, UserError
+from kinesics.inference.predictor import Outcome, load
+from kinesics.inference.results_file import remaining, to_line, write_predictions
+from kinesics.runs.model_file import find_model
+from kinesics.video.files import annotated_names, find_videos
 
 
 def predict_videos(

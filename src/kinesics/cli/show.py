@@ -21,7 +21,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from kinesics.engine.watch import Watch
+from kinesics.progress import Watch
 
 Advance = Callable[[int, int, str], None]
 """Told how much is done: (done, total, text)."""
@@ -132,7 +132,7 @@ def show_commands(titles: Mapping[str, str]) -> None:
 
 def show_report(report: Any) -> int:
     """Print what `prepare` found; gives the exit code."""
-    from kinesics.apps.prepare import report_lines
+    from kinesics.data.prepare import report_lines
 
     say(*report_lines(report))
     return 0

@@ -11,8 +11,8 @@ import tyro
 from tyro.conf import OmitArgPrefixes
 
 from kinesics.cli.flags import Device, pairs
-from kinesics.config import Recipe
 from kinesics.errors import UserError
+from kinesics.settings import Recipe
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,7 +69,7 @@ def train(words: list[str]) -> int:
     """`kinesics train RECIPE --data set.csv --out run …`."""
     flags = recipe_flags(TrainFlags, words, "train")
     from kinesics.cli.show import RichWatch, say
-    from kinesics.engine.run import train as run_train
+    from kinesics.training.train import train as run_train
 
     with RichWatch() as watch:
         run = run_train(
@@ -90,7 +90,7 @@ def train(words: list[str]) -> int:
 def cross_validate(words: list[str]) -> int:
     """`kinesics cross-validate RECIPE --data set.csv --out folder …`."""
     flags = recipe_flags(CrossFlags, words, "cross-validate")
-    from kinesics.apps.crossval import cross_validate as run_cross_validate
+    from kinesics.analysis.cross_validate import cross_validate as run_cross_validate
     from kinesics.cli.show import RichWatch, show_cross_validation
 
     with RichWatch() as watch:

@@ -38,7 +38,7 @@ def test(
         workers: Decoding processes.
         json: Print JSON.
     """
-    from kinesics.apps.evaluate import test as run_test
+    from kinesics.analysis.evaluate import test as run_test
     from kinesics.cli.show import RichWatch, show_json, show_metrics
 
     with RichWatch(quiet=json) as watch:
@@ -80,7 +80,7 @@ def fuse(
         hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         json: Print JSON.
     """
-    from kinesics.apps.fuse import fuse_runs
+    from kinesics.analysis.fuse import fuse_runs
     from kinesics.cli.show import show_json, show_metrics
 
     metrics = fuse_runs(runs, out, weights=weights, split=split, views=views, hierarchy=hierarchy)
@@ -116,7 +116,7 @@ def calibrate(
         workers: Decoding processes.
         json: Print JSON.
     """
-    from kinesics.apps.calibrate import calibrate as run_calibration
+    from kinesics.analysis.calibrate import calibrate as run_calibration
     from kinesics.cli.show import RichWatch, say, show_json
 
     with RichWatch(quiet=json) as watch:
@@ -202,7 +202,7 @@ def cost(
     from kinesics.models.build import create_model, fixes_steps
 
     if table:
-        from kinesics.apps.cost_table import lines, markdown
+        from kinesics.analysis.cost_table import lines, markdown
 
         found = lines()
         if json:
@@ -239,8 +239,8 @@ def doctor(json: bool = False) -> int:
     Args:
         json: Print JSON.
     """
-    from kinesics.apps.doctor import examine
     from kinesics.cli.show import show_findings, show_json
+    from kinesics.diagnosis.doctor import examine
 
     findings = examine()
     if json:
@@ -256,8 +256,8 @@ def demo(out: Path = Path("demo"), seed: int = 0) -> None:
         out: Folder for all of it.
         seed: Decides the puppets and the trainings.
     """
-    from kinesics.apps.demo import demo as run_demo
     from kinesics.cli.show import RichWatch, show_demo, task_progress
+    from kinesics.demonstration import demo as run_demo
 
     with RichWatch() as watch:
         result = run_demo(out, seed=seed, watch=watch, progress=task_progress)

@@ -10,15 +10,15 @@ import torch
 from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
-from kinesics.config import InputConfig
-from kinesics.data.flow_folder import FlowSettings
-from kinesics.data.live_flow import LiveFlow
 from kinesics.data.transforms import test_crops
 from kinesics.errors import VideoError
-from kinesics.types import Sample, VideoItem, one_hot
-from kinesics.video.decode import open_video
+from kinesics.flow.flow_folder import FlowSettings
+from kinesics.flow.live import LiveFlow
+from kinesics.settings import InputConfig
+from kinesics.values import Sample, VideoItem, one_hot
+from kinesics.video.reader import open_video
 from kinesics.video.sampling import dense_indices, segment_indices
-from kinesics.video.views import ViewPlan
+from kinesics.video.view_plan import ViewPlan
 
 Transform = Callable[[Tensor, Tensor, Generator], tuple[Tensor, Tensor]]
 

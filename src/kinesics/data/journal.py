@@ -13,7 +13,7 @@ from typing import IO, Any
 from kinesics.data.manifest import Row
 from kinesics.errors import KinesicsError
 from kinesics.version import __version__
-from kinesics.video.check import Check
+from kinesics.video.integrity import Check
 
 
 class Journal:

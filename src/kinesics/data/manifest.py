@@ -11,16 +11,16 @@ import difflib
 import hashlib
 import io
 import math
-import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 
-from kinesics.data.flow_folder import FlowFolder
 from kinesics.errors import UserError, unknown
 from kinesics.files import read_text, write_text
-from kinesics.types import STATUSES, VideoItem
+from kinesics.flow.flow_folder import FlowFolder
+from kinesics.values import STATUSES, VideoItem
+from kinesics.video.files import natural_key
 
 COLUMNS = ("path", "label", "split", "fold", "group", "start_seconds", "end_seconds", "status", "num_frames", "fps")
 EXTRA_COLUMNS = ("reason", "digest")
@@ -210,12 +210,6 @@ def to_csv(rows: Iterable[Row]) -> str:
 def class_names(rows: Iterable[Row]) -> tuple[str, ...]:
     """All labels of the rows in natural order: 0, 1, 2, 10 and a2, a10."""
     return tuple(sorted({label for row in rows for label in row.labels}, key=natural_key))
-
-
-def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key that counts: a2 before a10, numbers before words, capitals beside small letters."""
-    parts = re.split(r"([0-9]+)", text)
-    return [(0, int(p), "") if i % 2 else (1, 0, p.casefold()) for i, p in enumerate(parts) if p], text
 
 
 def unknown_value(kind: str, value: str, choices: Sequence[str]) -> ValueError:

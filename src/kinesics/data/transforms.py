@@ -18,9 +18,9 @@ import torch
 import torch.nn.functional as F
 from torch import Generator, Tensor
 
-from kinesics.config import InputConfig
 from kinesics.errors import UserError
-from kinesics.video.views import Modality
+from kinesics.settings import InputConfig
+from kinesics.video.view_plan import Modality
 
 Box = tuple[int, int, int, int]
 

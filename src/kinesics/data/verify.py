@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinesics.data.checks import frame_file
 from kinesics.data.journal import Journal, fingerprint
 from kinesics.data.manifest import Row
+from kinesics.data.problems import frame_file
+from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError
-from kinesics.video.check import Check
+from kinesics.video.integrity import Check
 
-DECODE_WHOLE = "kinesics.video.check:decode_whole"
+DECODE_WHOLE = "kinesics.video.integrity:decode_whole"
 STARTUP_SECONDS = 300.0
 Progress = Callable[[int, int, str], None]
 
@@ -92,11 +93,6 @@ def verify(
             for decoder in crew:
                 decoder.join()
     return [results[index] for index in range(len(rows))]
-
-
-def num_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -214,7 +210,7 @@ class _Decoder(threading.Thread):
             self.errors = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the process
             memory = int(self.limits.memory_gib * 2**30)
             self.process = subprocess.Popen(  # noqa: S603 - this Python, our own module
-                [sys.executable, "-P", "-m", "kinesics.data.decode_worker", self.check, str(memory)],
+                [sys.executable, "-P", "-m", "kinesics.workers.decode_worker", self.check, str(memory)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=self.errors,

@@ -20,7 +20,7 @@ from kinesics.errors import UserError
 from kinesics.files import write_text
 from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
 from kinesics.metrics.calibration import believed, calibration_error
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 OVER = 0.5
 """The probability from which a multi-label class counts as predicted."""

@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from kinesics.errors import UserError
 from kinesics.metrics.bootstrap import Array
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 NUM_BINS = 15
 TEMPERATURES = (0.05, 20.0)

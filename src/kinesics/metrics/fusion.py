@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from kinesics.errors import UserError
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 SHOWN = 5
 SMALLEST = 1e-12

@@ -20,7 +20,7 @@ from kinesics.errors import UserError
 from kinesics.files import read_text, write_text
 from kinesics.metrics.accuracy import Metrics, class_means, evaluate, predictions
 from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 SEPARATOR = "/"
 SUBMITTED = 5

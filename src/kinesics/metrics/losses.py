@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kinesics.metrics.bootstrap import Array
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 
 def video_losses(scores: Scores) -> Array:

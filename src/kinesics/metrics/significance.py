@@ -14,7 +14,7 @@ from kinesics.errors import UserError
 from kinesics.metrics.accuracy import class_means, multi_figures, predictions, single_figures
 from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
 from kinesics.metrics.fusion import rows_like
-from kinesics.types import Scores
+from kinesics.values import Scores
 
 Flags = npt.NDArray[np.bool_]
 

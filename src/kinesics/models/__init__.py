@@ -1,1 +1,1 @@
-"""The networks: trunks, temporal modules, heads, and their public weights."""
+"""The networks: backbones, temporal modules, heads, and their public weights."""

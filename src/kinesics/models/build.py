@@ -33,7 +33,7 @@ from kinesics.models.temporal.shift import Direction, TemporalShift
 from kinesics.models.temporal.slot import Slot, still
 from kinesics.models.temporal.tea import TEA
 from kinesics.models.temporal.tefe import TEFE
-from kinesics.models.weights import load_weights
+from kinesics.models.weights.load import load_weights
 
 
 def tsn() -> Slot:
@@ -42,7 +42,7 @@ def tsn() -> Slot:
 
 
 def plain() -> Slot:
-    """An empty slot, for trunks that see time by themselves."""
+    """An empty slot, for backbones that see time by themselves."""
     return still
 
 
@@ -60,8 +60,8 @@ def tea() -> Slot:
 class System:
     """A way to use time: what stands in the blocks' slots, and the heads it may have, its own first.
 
-    backbones: those that it can stand in; None for all of FRAME_TRUNKS. frames: consecutive frames of a time step.
-    stream: what is made beside the trunk, of the trunk.
+    backbones: those that it can stand in; None for all of FRAME_BACKBONES. frames: consecutive frames of a time step.
+    stream: what is made beside the backbone, of the backbone.
     """
 
     slot: Callable[..., Slot]
@@ -72,23 +72,23 @@ class System:
     frames: int = 1
 
 
-FRAME_TRUNKS = ("resnet18", "resnet34", "resnet50", "res2net50", "mobilenetv2", "efficientnet_lite0", "bninception")
-"""Trunks that see every frame for itself, and have slots."""
-EVEN_TRUNKS = ("r3d50", "mfnet")
-"""Trunks that see time by themselves, all stages at the same time steps."""
-CLIP_TRUNKS = (*EVEN_TRUNKS, "c3d", "r2plus1d18", "r2plus1d34", "i3d50")
-"""Trunks that see time by themselves."""
+FRAME_BACKBONES = ("resnet18", "resnet34", "resnet50", "res2net50", "mobilenetv2", "efficientnet_lite0", "bninception")
+"""Backbones that see every frame for itself, and have slots."""
+EVEN_BACKBONES = ("r3d50", "mfnet")
+"""Backbones that see time by themselves, all stages at the same time steps."""
+CLIP_BACKBONES = (*EVEN_BACKBONES, "c3d", "r2plus1d18", "r2plus1d34", "i3d50")
+"""Backbones that see time by themselves."""
 MEANS = ("average", "ordered", "keypoints")
 """Heads for what any module leaves in the last stage."""
 SYSTEMS: dict[str, System] = {
     "tsn": System(tsn, MEANS, "Temporal Segment Networks: every frame for itself"),
     "tsm": System(tsm, MEANS, "Temporal Shift Module: channels from the neighbouring frames"),
-    "plain": System(plain, MEANS, "No module: the trunk sees time by itself", CLIP_TRUNKS),
+    "plain": System(plain, MEANS, "No module: the backbone sees time by itself", CLIP_BACKBONES),
     "kpsem": System(
         plain,
         ("keypoints",),
         "Key Point Shifts Embedding: where each channel's highest points go from frame to frame",
-        (*FRAME_TRUNKS, *EVEN_TRUNKS),
+        (*FRAME_BACKBONES, *EVEN_BACKBONES),
     ),
     "mlfe": System(tsm, ("local",), "Multi-Layer Local Features: TSM, and patches of low stages where classes peak"),
     "stp": System(tsn, ("pyramid",), "Segment-level Temporal Pyramid: means of a segment, its halves and its quarters"),
@@ -171,15 +171,15 @@ def build(
     frames = 1 if kind.stream else frames_per_segment  # a stream takes the time steps apart itself
     made, channels = BACKBONES[backbone], CHANNELS[modality] * frames
     slot = kind.slot(**given["slot"])
-    trunk = made(channels, slot) if "slot" in inspect.signature(made).parameters else made(channels)
+    network = made(channels, slot) if "slot" in inspect.signature(made).parameters else made(channels)
     if kind.stream:
-        trunk.temporal_stream = kind.stream(trunk, **given["stream"])
+        network.temporal_stream = kind.stream(network, **given["stream"])
     if "time_stride" in inspect.signature(HEADS[head]).parameters:
-        given["head"]["time_stride"] = trunk.time_strides[0]  # the same in all stages, see EVEN_TRUNKS
-    tail = HEADS[head](trunk.widths, num_classes, dropout, **given["head"])
+        given["head"]["time_stride"] = network.time_strides[0]  # the same in all stages, see EVEN_BACKBONES
+    tail = HEADS[head](network.widths, num_classes, dropout, **given["head"])
     return Recognizer(
         f"{system}_{backbone}",
-        trunk,
+        network,
         tail,
         num_classes=num_classes,
         modality=modality,
@@ -189,14 +189,14 @@ def build(
 
 def own_arguments(function: Callable[..., Any]) -> set[str]:
     """The names of the arguments that a slot, stream or head has of its own."""
-    settled = {"trunk", "widths", "num_classes", "dropout", "time_stride"}
+    settled = {"backbone", "widths", "num_classes", "dropout", "time_stride"}
     return set(inspect.signature(function).parameters) - settled
 
 
 PARTS: dict[str, tuple[str, str]] = {
     f"{name}_{backbone}": (name, backbone)
     for name, system in SYSTEMS.items()
-    for backbone in system.backbones or FRAME_TRUNKS
+    for backbone in system.backbones or FRAME_BACKBONES
 }
 """Every model's system and backbone."""
 MODELS: dict[str, Callable[..., Recognizer]] = {name: partial(build, *parts) for name, parts in PARTS.items()}

@@ -1,4 +1,4 @@
-"""A trunk and a head: clips in, class scores out."""
+"""A backbone and a head: clips in, class scores out."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinesics.models.heads.head import Head
 
 
 class Recognizer(nn.Module):
-    """The network of one model name. Parameters are `backbone.` + the trunk's public names, and `head.…`.
+    """The network of one model name. Parameters are `backbone.` + the backbone's public names, and `head.…`.
 
     `create_model(name, num_classes, modality=modality, **arguments)` builds it again; arguments are ready for JSON.
     input_norm: how pixels become its input, see `InputNorm`.
@@ -41,7 +41,7 @@ class Recognizer(nn.Module):
 
     @property
     def backbone_name(self) -> str:
-        """The trunk's name: resnet50 of tsm_resnet50."""
+        """The backbone's name: resnet50 of tsm_resnet50."""
         return self.name.partition("_")[2]
 
     @property
@@ -77,7 +77,7 @@ class Recognizer(nn.Module):
         return logits
 
     def frame_features(self, clips: Tensor) -> Tensor:
-        """(N, T, C, H, W) float, normalised → (N, T', D): the trunk's last stage, averaged over the picture."""
+        """(N, T, C, H, W) float, normalised → (N, T', D): the backbone's last stage, averaged over the picture."""
         return self.backbone.forward_stages(clips)["layer5"].mean(dim=(3, 4))
 
     def channels_last(self) -> Recognizer:
@@ -89,17 +89,17 @@ class Recognizer(nn.Module):
         return self
 
     def is_added(self, parameter: str) -> bool:
-        """Whether a parameter, by its full name, is the head's or the system's own, which published trunks lack."""
+        """Whether a parameter, by its full name, is the head's or the system's own, which published backbones lack."""
         return not parameter.startswith("backbone.") or ".temporal" in parameter
 
     def stage_of(self, parameter: str) -> int | None:
-        """The trunk's stage of a parameter by its full name: 0 with the first convolution; None in the head."""
+        """The backbone's stage of a parameter by its full name: 0 with the first convolution; None in the head."""
         kind, _, name = parameter.partition(".")
         return self.backbone.stage_of(name) if kind == "backbone" else None
 
 
 def norm_of(norm: InputNorm, modality: str) -> InputNorm:
-    """The trunk's norm for RGB; for flow, of two channels, TSN's: mean 128, no movement, and the mean of its std."""
+    """The backbone's norm for RGB; for flow, of two channels, TSN's: mean 128, no movement, and the mean of its std."""
     if modality == "rgb":
         return norm
     std = sum(norm.std) / len(norm.std)

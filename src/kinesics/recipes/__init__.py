@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from kinesics.config import Recipe
 from kinesics.errors import unknown
 from kinesics.recipes.clip_networks import c3d, i3d, r2plus1d
 from kinesics.recipes.few import few
@@ -18,6 +17,7 @@ from kinesics.recipes.tefe import ABLATIONS as TEFE_ABLATIONS
 from kinesics.recipes.tefe import tefe, tefe16
 from kinesics.recipes.tsm import tsm
 from kinesics.recipes.tsn import tsn
+from kinesics.settings import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "tsn": tsn,

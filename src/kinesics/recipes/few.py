@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinesics.config import Recipe
 from kinesics.models.build import MODELS
+from kinesics.settings import Recipe
 
 LITE = "efficientnet_lite0"
-"""The trunk for few clips; systems that have no place in it keep their recipe's."""
+"""The backbone for few clips; systems that have no place in it keep their recipe's."""
 ORDERED = {"tsn": {"head": "ordered"}, "tsm": {"head": "ordered"}}
 """Systems whose own head averages over the frames get one that sees their order."""
 
@@ -17,8 +17,8 @@ def few(recipe: Recipe) -> Recipe:
     """`recipe` for 5 to 50 clips a class: it starts from the linear probe and learns what that leaves open.
 
     The head sees the frames in order, where it may, and starts as the best linear answer to the pretrained features.
-    The lower half of the trunk stays as it is, the rest learns slowly, BatchNorm is frozen, classes come equally often,
-    and what the clips are varied by (crop, mirror, colour) keeps the order of the frames.
+    The lower half of the backbone stays as it is, the rest learns slowly, BatchNorm is frozen, classes come equally
+    often, and what the clips are varied by (crop, mirror, colour) keeps the order of the frames.
     """
     jitter = 0.3 if recipe.input.modality == "rgb" else 0.0
     return replace(
@@ -42,7 +42,7 @@ def few(recipe: Recipe) -> Recipe:
             batch_norm="frozen",
             head_rate=1.0,
             head_start="probe",
-            trunk_rate=0.3,
+            backbone_rate=0.3,
             frozen_stages=4,
             label_smoothing=0.1,
             balance="sampler",

@@ -1,4 +1,4 @@
-"""KPSEM: key point shifts beside MFNet or R3D-50, the trunks alone, and the ablations of its figure 5 and table 2."""
+"""KPSEM: key point shifts on MFNet or R3D-50, the backbones alone, and the ablations of its figure 5 and table 2."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from kinesics.config import Recipe
 from kinesics.recipes.tsn import tsn
+from kinesics.settings import Recipe
 
 
 def mfnet() -> Recipe:

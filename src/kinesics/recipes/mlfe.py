@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinesics.config import Recipe
 from kinesics.recipes.tsm import tsm
+from kinesics.settings import Recipe
 
 
 def mlfe() -> Recipe:

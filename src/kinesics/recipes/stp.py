@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinesics.config import Recipe
 from kinesics.recipes.tsn import tsn
+from kinesics.settings import Recipe
 
 
 def stp_rgb() -> Recipe:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from kinesics.config import Recipe
 from kinesics.recipes.tsn import tsn
+from kinesics.settings import Recipe
 
 
 def tefe() -> Recipe:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kinesics.config import InputConfig, ModelConfig, OptimConfig, Recipe
+from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 
 
 def tsn() -> Recipe:

@@ -11,7 +11,7 @@ import numpy as np
 
 from kinesics.errors import UserError, VideoError
 from kinesics.video.convert import Picture, fit, resized
-from kinesics.video.packets import PacketFile
+from kinesics.video.demux import PacketFile
 
 
 def suits(file: PacketFile) -> bool:

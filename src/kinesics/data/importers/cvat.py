@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.parsers import expat
 
-from kinesics.data.checks import Entry, Problem
 from kinesics.data.importers.source import Imported, Options, first_existing
 from kinesics.data.manifest import Row
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError, VideoError
-from kinesics.video.decode import open_video
+from kinesics.video.reader import open_video
 
 WANTED = "an XML file exported as 'CVAT for video 1.1'"
 

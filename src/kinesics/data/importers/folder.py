@@ -6,10 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from kinesics.data.checks import Entry, Problem
 from kinesics.data.importers.source import Imported, Options, is_image, is_video, need_folder
-from kinesics.data.manifest import SPLITS, Row, natural_key, split_name
+from kinesics.data.manifest import SPLITS, Row, split_name
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
+from kinesics.video.files import natural_key
 
 Skipped = dict[str, list[str]]
 

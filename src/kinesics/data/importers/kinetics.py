@@ -7,9 +7,9 @@ import io
 import os
 from pathlib import Path
 
-from kinesics.data.checks import Entry, Problem
 from kinesics.data.importers.source import Imported, Options, is_video, split_of_file
 from kinesics.data.manifest import Row, split_name
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 from kinesics.files import read_text
 

@@ -6,7 +6,6 @@ import dataclasses
 import re
 from pathlib import Path
 
-from kinesics.data.checks import Entry, Problem
 from kinesics.data.importers.source import (
     Imported,
     Options,
@@ -20,6 +19,7 @@ from kinesics.data.importers.source import (
     split_of_file,
 )
 from kinesics.data.manifest import Row, read_rows
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 
 NUM_MICRO_ACTIONS = 52

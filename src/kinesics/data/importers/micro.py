@@ -10,10 +10,10 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from kinesics.data.checks import Entry, Problem
 from kinesics.data.importers.folder import import_folder
 from kinesics.data.importers.lists import read_lists
 from kinesics.data.importers.source import Imported, Options
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 
 PEV = ("pointing", "attention", "positive", "negative", "passing", "receiving", "gesture")

@@ -6,7 +6,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-from kinesics.data.checks import Entry, Problem
 from kinesics.data.importers.source import (
     Imported,
     Options,
@@ -17,6 +16,7 @@ from kinesics.data.importers.source import (
     numbered_lines,
 )
 from kinesics.data.manifest import Row
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 from kinesics.files import read_text
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from kinesics.data.checks import Entry, Problem
 from kinesics.data.manifest import split_name
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 from kinesics.files import read_text
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from kinesics.data.checks import Entry, Problem
 from kinesics.data.importers.source import (
     Imported,
     Options,
@@ -16,6 +15,7 @@ from kinesics.data.importers.source import (
     read_class_names,
 )
 from kinesics.data.manifest import Row
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 
 

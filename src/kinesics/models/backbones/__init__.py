@@ -1,1 +1,1 @@
-"""Trunks: one picture in, a pyramid of stages out, with a temporal slot in every residual block."""
+"""Backbones: one picture in, a pyramid of stages out, with a temporal slot in every residual block."""

@@ -1,4 +1,4 @@
-"""What every trunk has: stages by name, widths, depths of its parameters and the input that its weights expect."""
+"""What every backbone has: stages by name, widths, depths of its parameters and the input that its weights expect."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ IMAGENET = InputNorm(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 
 
 class Backbone(nn.Module):
-    """A trunk without its classifier. Subclasses give `stem` and `stage`, and fill in the facts below.
+    """A backbone without its classifier. Subclasses give `stem` and `stage`, and fill in the facts below.
 
     num_features: channels of layer5. widths: channels of every stage. first_conv: the first convolution's name.
     time_strides: time steps of a clip for one of each stage of STAGES.
     mapped: the stages whose features have places; the last may have fully connected layers at its end.
-    stem_width: channels of the stem's output, where the trunk takes a stream beside it.
+    stem_width: channels of the stem's output, where the backbone takes a stream beside it.
     stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0; what learns
         slower or stays frozen is told by it.
     temporal_stream: None, or a module that takes the clips apart: it gives the frames for the stem, and what is added
@@ -76,7 +76,7 @@ class Backbone(nn.Module):
         raise TypeError(f"{type(self).__name__} has no stages")
 
     def pooled(self, x: Tensor, t: int) -> tuple[Tensor, int]:
-        """(N*T, C, H, W), T → what layer2 sees, (N*T', C, H, W), T'. The same, unless a trunk pools over time."""
+        """(N*T, C, H, W), T → what layer2 sees, (N*T', C, H, W), T'. The same, unless a backbone pools over time."""
         return x, t
 
     def first_blocks(self) -> tuple[list[nn.Module], list[nn.Module]]:

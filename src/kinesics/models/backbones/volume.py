@@ -1,4 +1,4 @@
-"""Trunks of 3D convolutions: clips stay whole, and time may be halved like height and width."""
+"""Backbones of 3D convolutions: clips stay whole, and time may be halved like height and width."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from kinesics.models.backbones.backbone import STAGES, Backbone
 
 
 class Volume(Backbone):
-    """A trunk whose stages see (N, C, T, H, W). It has no slots: what it sees of time, it sees by itself."""
+    """A backbone whose stages see (N, C, T, H, W). It has no slots: what it sees of time, it sees by itself."""
 
     def stem(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) → (N, C', T', H', W'), what comes before layer2."""

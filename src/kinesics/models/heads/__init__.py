@@ -1,1 +1,1 @@
-"""Heads: stages of the trunk in, class scores out."""
+"""Heads: stages of the backbone in, class scores out."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 class Head(nn.Module):
     """Features of the stages in `needs` → class scores. `fc` is the layer that published classifiers load into.
 
-    Made by (widths of the trunk's stages, num_classes, dropout, and arguments of its own).
+    Made by (widths of the backbone's stages, num_classes, dropout, and arguments of its own).
     """
 
     needs: tuple[str, ...] = ("layer5",)

@@ -139,7 +139,7 @@ def decorrelation(a: Tensor, b: Tensor) -> Tensor:
 
 
 class DifferenceStem(nn.Module):
-    """A convolution like the trunk's first, BatchNorm and ReLU on differences of frames."""
+    """A convolution like the backbone's first, BatchNorm and ReLU on differences of frames."""
 
     def __init__(self, first: nn.Conv2d, channels: int) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class DifferenceStem(nn.Module):
         self.bn = nn.BatchNorm2d(first.out_channels)
 
     def start_from(self, first: nn.Conv2d) -> None:
-        """Begin with the mean of the trunk's first convolution over its input channels."""
+        """Begin with the mean of the backbone's first convolution over its input channels."""
         mean = first.weight.detach().mean(dim=1, keepdim=True)
         self.conv.weight = nn.Parameter(mean.repeat(1, self.conv.in_channels, 1, 1))
 
@@ -165,30 +165,30 @@ class MotionStream(nn.Module):
     salience: weigh both by it.
     """
 
-    def __init__(self, trunk: Backbone, *, salience: bool = True, fine: bool = True, coarse: bool = True) -> None:
+    def __init__(self, backbone: Backbone, *, salience: bool = True, fine: bool = True, coarse: bool = True) -> None:
         super().__init__()
-        first = first_conv(trunk)
+        first = first_conv(backbone)
         if first.in_channels != 3:
             raise UserError("MDT-Net takes RGB frames")
         self.salience = salience
         self.fine = DifferenceStem(first, 3 * (FRAMES - 1)) if fine else None
         self.coarse = DifferenceStem(first, 6) if coarse else None
         if fine or coarse:
-            stem, layer2 = trunk.first_blocks()
+            stem, layer2 = backbone.first_blocks()
             self.stem_blocks = copy.deepcopy(nn.ModuleList(stem))
             self.blocks = copy.deepcopy(nn.ModuleList(layer2))
-            self.scale_stem = nn.Parameter(torch.zeros(trunk.stem_width))
-            self.scale_layer2 = nn.Parameter(torch.zeros(trunk.widths["layer2"]))
-        std = torch.tensor(trunk.input_norm.std) * torch.tensor(LUMINANCE)
+            self.scale_stem = nn.Parameter(torch.zeros(backbone.stem_width))
+            self.scale_layer2 = nn.Parameter(torch.zeros(backbone.widths["layer2"]))
+        std = torch.tensor(backbone.input_norm.std) * torch.tensor(LUMINANCE)
         self.register_buffer("luminance", std, persistent=False)
 
-    def start_from(self, trunk: Backbone) -> None:
-        """Begin with the trunk's weights: stems with the mean of its first convolution, blocks with its own."""
+    def start_from(self, backbone: Backbone) -> None:
+        """Begin with the backbone's weights: stems with the mean of its first convolution, blocks with its own."""
         for stem in (self.fine, self.coarse):
             if stem is not None:
-                stem.start_from(first_conv(trunk))
+                stem.start_from(first_conv(backbone))
         if self.fine is not None or self.coarse is not None:
-            for ours, theirs in zip((self.stem_blocks, self.blocks), trunk.first_blocks(), strict=True):
+            for ours, theirs in zip((self.stem_blocks, self.blocks), backbone.first_blocks(), strict=True):
                 ours.load_state_dict(nn.ModuleList(theirs).state_dict())
 
     def forward(self, clips: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
@@ -236,11 +236,11 @@ class MotionStream(nn.Module):
         return found
 
 
-def first_conv(trunk: Backbone) -> nn.Conv2d:
-    """The trunk's first convolution."""
-    conv = trunk.get_submodule(trunk.first_conv)
+def first_conv(backbone: Backbone) -> nn.Conv2d:
+    """The backbone's first convolution."""
+    conv = backbone.get_submodule(backbone.first_conv)
     if not isinstance(conv, nn.Conv2d):
-        raise TypeError(f"{type(trunk).__name__} begins with {type(conv).__name__}, wanted a 2D convolution")
+        raise TypeError(f"{type(backbone).__name__} begins with {type(conv).__name__}, wanted a 2D convolution")
     return conv
 
 

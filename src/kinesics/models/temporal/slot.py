@@ -67,7 +67,7 @@ Slot = Callable[[Site], Temporal]
 
 
 class Still(Temporal):
-    """No temporal module: every frame for itself. It has no parameters, so the trunk keeps its public names."""
+    """No temporal module: every frame for itself. It has no parameters, so the backbone keeps its public names."""
 
 
 def still(site: Site) -> Temporal:

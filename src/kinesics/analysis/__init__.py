@@ -1,0 +1,1 @@
+"""What trained runs are worth: tests, comparisons, calibration, folds, fusion, probes."""

@@ -1,0 +1,141 @@
+"""Cross-validation: train on all folds but one, test on that one, for each; then the folds together."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from kinesics.analysis.evaluate import write_results
+from kinesics.data.manifest import Manifest, read_manifest
+from kinesics.devices import make_fabric
+from kinesics.errors import UserError
+from kinesics.files import write_text
+from kinesics.inference.scorer import score
+from kinesics.metrics.accuracy import Metrics, pool
+from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
+from kinesics.progress import Watch
+from kinesics.runs.checkpoint import CHECKPOINT
+from kinesics.runs.model_file import load_model
+from kinesics.settings import Recipe
+from kinesics.training.loop import Task
+from kinesics.training.train import check_run_folder, train_task
+from kinesics.values import Scores
+from kinesics.video.view_plan import view_plan
+
+
+@dataclass(frozen=True)
+class FoldResult:
+    """What one fold came to."""
+
+    fold: int
+    num_videos: int
+    metrics: Metrics
+
+
+@dataclass(frozen=True)
+class CrossValidation:
+    """The folds and the metrics of all their scores pooled; each video was scored by a model that never saw it."""
+
+    folds: tuple[FoldResult, ...]
+    pooled: Metrics
+    folder: Path
+
+    def spread(self, metric: str) -> tuple[float, float]:
+        """Mean and standard deviation (of the sample) of a metric over the folds."""
+        values = [fold.metrics.value(metric) for fold in self.folds]
+        return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+
+
+def cross_validate(
+    recipe: Recipe,
+    data: Path | str,
+    out: Path | str,
+    *,
+    flow: Path | str | None = None,
+    views: str = "one",
+    hierarchy: Path | str | None = None,
+    device: str = "auto",
+    num_workers: int | None = None,
+    watch: Watch | None = None,
+) -> CrossValidation:
+    """Train and test every fold of the manifest `data`; fold k goes to `out`/fold-k, the pooled results to `out`.
+
+    A fold is trained for all epochs of the recipe: choosing an epoch by the fold that is tested would flatter it.
+    Called again after an interruption, it goes on where it stopped; finished folds are kept. hierarchy: as `test`
+    takes it.
+
+    Raises:
+        UserError: the manifest has no folds, or a class is missing from the other folds or from the hierarchy.
+    """
+    manifest, out, watch = read_manifest(Path(data), flow), Path(out), watch or Watch()
+    levels = find_hierarchy(hierarchy, manifest.classes)
+    folds = sorted({row.fold for row in manifest.rows if row.fold is not None and row.usable})
+    if len(folds) < 2:
+        raise UserError(
+            f"{manifest.path}: has {len(folds)} folds; `kinesics prepare {manifest.path.name} --format csv "
+            "--folds 5 --out …` makes five"
+        )
+    plain = dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, patience=0))
+    results, all_scores = [], []
+    for fold in folds:
+        scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, device, num_workers, watch)
+        results.append(FoldResult(fold, len(scores.ids), evaluate_levels(scores, levels, num_bootstrap=0)))
+        all_scores.append(scores)
+        accuracy = results[-1].metrics.value("mean_class_accuracy")
+        watch.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")
+    pooled = write_results(pool(all_scores), out, levels)
+    result = CrossValidation(tuple(results), pooled, out)
+    summary = {
+        "folds": [{"fold": r.fold, "videos": r.num_videos, **r.metrics.to_dict()} for r in results],
+        "mean_and_std": {name: result.spread(name) for name in pooled.names},
+        "pooled": pooled.to_dict(),
+    }
+    write_text(out / "cross_validation.json", json.dumps(summary, indent=2) + "\n")
+    return result
+
+
+def run_fold(
+    recipe: Recipe,
+    manifest: Manifest,
+    fold: int,
+    folds: list[int],
+    out: Path,
+    views: str,
+    device: str,
+    num_workers: int | None,
+    watch: Watch,
+) -> Scores:
+    """The Scores of one fold by a model trained on the others; read from disk where it was done before."""
+    held_out = manifest.items(folds=[fold])
+    train = manifest.items(folds=[f for f in folds if f != fold])
+    missing = {label for item in held_out for label in item.labels} - {label for item in train for label in item.labels}
+    if missing:
+        names = ", ".join(manifest.classes[label] for label in sorted(missing))
+        raise UserError(f"{manifest.path}: fold {fold} holds all clips of {names}; no other fold can teach them")
+    task = Task(manifest.classes, train, (), manifest.multi_label)
+    started = (out / CHECKPOINT).is_file()
+    if started:
+        check_run_folder(out, recipe, manifest, resume=True)
+        if (out / "scores.npz").is_file():
+            return Scores.load(out / "scores.npz")
+    else:
+        (out / "recipe.json").unlink(missing_ok=True)  # stopped before its first checkpoint: nothing to go on with
+    train_task(recipe, task, manifest, out, resume=started, watch=watch, device=device, num_workers=num_workers)
+    model, contract = load_model(out)
+    scores = score(
+        model,
+        held_out,
+        manifest.classes,
+        view_plan(views, recipe.input),
+        multi_label=manifest.multi_label,
+        num_workers=num_workers,
+        fabric=make_fabric(recipe.optim.precision, device),
+        record={**contract.record, "fold": fold, "model": contract.model, "views": views},
+        watch=watch,
+    )
+    scores.save(out / "scores.npz")
+    return scores

@@ -1,0 +1,188 @@
+"""Test a trained run: scores, metrics with intervals, confusion matrix and per-class table, in files beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from kinesics.data.manifest import Manifest, read_manifest
+from kinesics.devices import make_fabric
+from kinesics.errors import UserError, unknown
+from kinesics.files import read_text, write_text
+from kinesics.flow.flow_folder import FlowSettings
+from kinesics.inference.scorer import score
+from kinesics.metrics.accuracy import Metrics, write_confusion_csv, write_per_class_csv
+from kinesics.metrics.hierarchy import (
+    Hierarchy,
+    evaluate_levels,
+    find_hierarchy,
+    hierarchy_of_names,
+    write_submission,
+)
+from kinesics.models.recognizer import Recognizer
+from kinesics.plots.confusion import plot_confusion
+from kinesics.progress import Watch
+from kinesics.runs.log import versions
+from kinesics.runs.model_file import Contract, find_model, load_model
+from kinesics.training.train import check_modality
+from kinesics.values import Scores, VideoItem
+
+
+def test(
+    run: Path | str,
+    data: Path | str | None = None,
+    *,
+    flow: Path | str | None = None,
+    split: str = "test",
+    views: str = "one",
+    hierarchy: Path | str | None = None,
+    out: Path | str | None = None,
+    device: str = "auto",
+    num_workers: int | None = None,
+    watch: Watch | None = None,
+) -> tuple[Metrics, Path]:
+    """Score `split` of a manifest (by default the one that the run was trained on) and write what came out.
+
+    flow: the folder of `kinesics flow`, for a model that takes flow. hierarchy: a file with the parent of each class,
+    or `ma52`; by default names such as head/nod tell it. Gives the metrics and the folder, `run`/`split`-`views`, with
+    scores.npz, metrics.json, confusion.csv, confusion.png, per_class.csv and, with a hierarchy, prediction.csv.
+
+    Raises:
+        UserError: no run, no such split or views, labels that the model does not know, or no such hierarchy.
+        VideoError: a video of the split cannot be decoded.
+    """
+    run, watch = Path(run), watch or Watch()
+    model, contract, manifest = open_run(run, data, flow, watch)
+    levels = find_hierarchy(hierarchy, contract.classes)
+    items = known_items(manifest, contract, split)
+    plan = contract.view_plan.named(views)
+    record = {
+        "model": contract.model,
+        "run": str(run),
+        "manifest_sha256": manifest.sha256,
+        "split": split,
+        "views": views,
+        "recipe": contract.record.get("recipe"),
+        "seed": contract.record.get("seed"),
+        "temperature": contract.temperature,
+        "versions": versions(),
+    }
+    scores = score(
+        model,
+        items,
+        contract.classes,
+        plan,
+        multi_label=contract.multi_label,
+        num_workers=num_workers,
+        fabric=make_fabric("fp32", device),
+        record=record,
+        watch=watch,
+    )
+    target = Path(out) if out else home_of(run) / f"{split}-{views}"
+    return write_results(scores, target, levels), target
+
+
+test.__test__ = False  # type: ignore[attr-defined]
+
+
+def write_results(scores: Scores, folder: Path, hierarchy: Hierarchy | None = None) -> Metrics:
+    """Evaluate `scores` and write scores.npz, metrics.json, confusion.csv, confusion.png and per_class.csv.
+
+    hierarchy: by default what the classes' names say; where there is one, prediction.csv is written too.
+    """
+    hierarchy = hierarchy or hierarchy_of_names(scores.classes)
+    metrics = evaluate_levels(scores, hierarchy)
+    scores.save(folder / "scores.npz")
+    summary = {**metrics.to_dict(), "record": dict(scores.record)}
+    write_text(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
+    write_per_class_csv(metrics, folder / "per_class.csv")
+    if metrics.confusion is not None:
+        write_confusion_csv(metrics, folder / "confusion.csv")
+        plot_confusion(metrics.confusion, scores.classes, folder / "confusion.png")
+    if hierarchy is not None and not scores.multi_label:
+        write_submission(scores, hierarchy, folder / "prediction.csv")
+    return metrics
+
+
+def open_run(
+    run: Path, data: Path | str | None, flow: Path | str | None, watch: Watch
+) -> tuple[Recognizer, Contract, Manifest]:
+    """The model of a run, its contract, and a manifest for it: `data`, or the one that the run was trained on.
+
+    flow: with the run's own manifest by default the folder that it was trained on.
+
+    Raises:
+        UserError: one of them is not there, or they do not fit.
+    """
+    model, contract = load_model(run)
+    manifest = read_manifest(Path(data), flow) if data else read_manifest(manifest_of(run), flow or flow_of(run))
+    check_flow(manifest, contract)
+    if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
+        watch.say(f"{manifest.path} has changed since the training; this is about what it says now")
+    return model, contract, manifest
+
+
+def home_of(run: Path) -> Path:
+    """The folder in which what comes of a run's model is written: the run, or the folder of a model alone."""
+    folder = find_model(run)
+    return folder.parent if folder.name in ("best", "last") else folder
+
+
+def manifest_of(run: Path) -> Path:
+    """The manifest that a run was trained on, as its record says. Raises UserError where it is not known or gone."""
+    path = run / "run.json"
+    if not path.is_file():
+        raise UserError(f"{path}: no such file; name the manifest to test on with --data")
+    try:
+        manifest = Path(json.loads(read_text(path, "the record of a run"))["manifest"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError(f"{path}: not a record of a run; name the manifest to test on with --data") from None
+    if not manifest.is_file():
+        raise UserError(f"{manifest}: the manifest of this run is gone; name another with --data")
+    return manifest
+
+
+def flow_of(run: Path) -> Path | None:
+    """The folder of flow that a run was trained on; None without one, or where it is gone."""
+    folder = json.loads(read_text(run / "run.json", "the record of a run")).get("flow_folder")
+    return Path(folder) if folder and Path(folder).is_dir() else None
+
+
+def known_items(
+    manifest: Manifest, contract: Contract, split: str | None, *, others: bool = False
+) -> Sequence[VideoItem]:
+    """The usable videos of a split (of all for None) with their labels as the model counts them.
+
+    others: a video with none of the model's classes among its labels is kept, without a label.
+
+    Raises:
+        UserError: there are no videos, or a label is none of the model's classes.
+    """
+    items = manifest.items(split)
+    if not items:
+        there = sorted({row.split or "(empty)" for row in manifest.rows})
+        wanted = f"no usable rows with split '{split}'; there are {', '.join(there)}" if split else "no usable rows"
+        raise UserError(f"{manifest.path}: {wanted}")
+    index = {name: k for k, name in enumerate(contract.classes)}
+    mapped = []
+    for item in items:
+        names = [manifest.classes[label] for label in item.labels]
+        if others and not index.keys() & set(names):
+            mapped.append(dataclasses.replace(item, labels=()))
+            continue
+        for name in names:
+            if name not in index:
+                raise UserError(f"{manifest.path}: {item.id}: {unknown('label', name, contract.classes)}")
+        mapped.append(dataclasses.replace(item, labels=tuple(index[name] for name in names)))
+    return mapped
+
+
+def check_flow(manifest: Manifest, contract: Contract) -> None:
+    """Raise UserError where the model takes flow and gets none or another kind, or gets flow and takes none."""
+    check_modality(contract.modality, manifest)
+    if manifest.flow and "flow" in contract.record:
+        learned = FlowSettings(**contract.record["flow"])
+        if other := learned.differences(manifest.flow.settings):
+            raise UserError(f"{manifest.flow.path}: holds flow of {other}; the model learned from {learned}")

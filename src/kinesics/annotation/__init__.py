@@ -1,0 +1,1 @@
+"""Copies of videos with answers drawn in."""

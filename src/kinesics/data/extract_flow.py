@@ -1,0 +1,205 @@
+"""Extract the optical flow of a manifest's videos: a file each, on all cores, whatever single videos do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from kinesics.data.manifest import read_manifest
+from kinesics.devices import check_device, num_cores
+from kinesics.errors import UserError, VideoError
+from kinesics.files import remove_unfinished, write_text
+from kinesics.flow.flow_folder import FlowFolder, FlowSettings
+from kinesics.flow.live import flow_between
+from kinesics.flow.methods import Gray, grey, pairs_at_once
+from kinesics.values import VideoItem, VideoReader
+from kinesics.version import __version__
+from kinesics.video.flow_file import STILL, FlowInfo, quantised, write_flow
+from kinesics.video.reader import open_video
+from kinesics.workers.crew import Alive, Crew, LostError
+
+REPORT = "flow.report.json"
+CHUNK = 32
+"""Frames decoded at a time."""
+
+
+@dataclass(frozen=True)
+class FlowOutcome:
+    """What became of one video. unwarped: frames of a warped file without a camera movement, with plain flow."""
+
+    id: str
+    num_frames: int = 0
+    unwarped: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class FlowReport:
+    """What became of all of them. done: those of this call; kept: those that were there already."""
+
+    folder: Path
+    done: tuple[FlowOutcome, ...]
+    kept: int
+
+    @property
+    def failed(self) -> tuple[FlowOutcome, ...]:
+        """The videos without flow, and why."""
+        return tuple(outcome for outcome in self.done if outcome.error)
+
+    def lines(self) -> list[str]:
+        """What to tell the user."""
+        made = [outcome for outcome in self.done if not outcome.error]
+        frames, unwarped = (sum(getattr(outcome, name) for outcome in made) for name in ("num_frames", "unwarped"))
+        found = [f"flow of {len(made)} videos, {frames} frames; {self.kept} were there already"]
+        if unwarped:
+            found.append(f"{unwarped} frames show no camera movement to take out: they hold the plain flow")
+        found += [f"error: {outcome.id}: {outcome.error}" for outcome in self.failed]
+        return [*found, f"the flow is in {self.folder}, all of this in {self.folder / REPORT}"]
+
+
+def extract_flow(
+    data: Path | str,
+    out: Path | str,
+    settings: FlowSettings | None = None,
+    *,
+    device: str = "auto",
+    workers: int | None = None,
+    stall_seconds: float = 300.0,
+    progress: Callable[[int, int, str], None] | None = None,
+) -> FlowReport:
+    """The flow from each frame to the next of every usable video of the manifest `data`, a file each in `out`.
+
+    A file has as many flows as the video has frames; the last repeats the one before it. Videos whose file is there are
+    not done again, and one that cannot be decoded, ends its process, or gives no frame for `stall_seconds`, is reported
+    and stops nothing else. device: where tvl1 computes: cpu, cuda, or auto for a GPU if there is one.
+
+    Raises:
+        UserError: no usable videos, no such device, no time to wait, or `out` holds flow of other settings.
+        KinesicsError: the disk is full or the folder cannot be written.
+    """
+    settings, out = settings or FlowSettings(), Path(out)
+    if not stall_seconds > 0:
+        raise UserError(f"stall_seconds: wanted a time above 0, found {stall_seconds:g}")
+    check_device(device)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    items = read_manifest(Path(data)).items()
+    if not items:
+        raise UserError(f"{data}: no usable videos")
+    folder = FlowFolder.make(out, settings)
+    todo = [item for item in items if folder.problem(item.id)]
+    progress = progress or (lambda done, total, name: None)
+    progress(len(items) - len(todo), len(items), "")
+    crew: Crew[VideoItem, FlowOutcome] = Crew(
+        Work(folder, device), workers or num_cores(), stall_seconds=stall_seconds, preload=__name__
+    )
+    outcomes: dict[str, FlowOutcome] = {}
+    try:
+        with closing(crew.results(todo)) as results:
+            for place, found in results:
+                item = todo[place]
+                if isinstance(found, Exception):
+                    if not isinstance(found, VideoError | UserError | IndexError | LostError):
+                        raise found  # the disk, not the video
+                    found = FlowOutcome(item.id, error=str(found))
+                outcomes[item.id] = found
+                progress(len(items) - len(todo) + len(outcomes), len(items), Path(item.id).name)
+    finally:
+        for item in todo:  # what a process had begun when it ended
+            remove_unfinished(folder.file(item.id))
+    report = FlowReport(out, tuple(outcomes[item.id] for item in todo), len(items) - len(todo))
+    write_text(
+        out / REPORT, json.dumps({"kept": report.kept, "done": [asdict(o) for o in report.done]}, indent=2) + "\n"
+    )
+    return report
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a process does with a video, as a value that can be sent to it."""
+
+    folder: FlowFolder
+    device: str
+
+    def __call__(self, item: VideoItem, alive: Alive) -> FlowOutcome:
+        cv2.setNumThreads(1)
+        return extract_one(item, self.folder.file(item.id), self.folder.settings, device=self.device, alive=alive)
+
+
+def extract_one(
+    item: VideoItem, path: Path, settings: FlowSettings, *, device: str = "cpu", alive: Alive = lambda: None
+) -> FlowOutcome:
+    """Write the flow of one video; `alive` is called for each frame. Raises VideoError where one cannot be decoded."""
+    reader = open_video(
+        item.path,
+        short_side=settings.short_side,
+        start_seconds=item.start_seconds,
+        end_seconds=item.end_seconds,
+        fps=item.fps,
+    )
+    try:
+        info = FlowInfo(
+            id=item.id,
+            method=settings.method,
+            bound=settings.bound,
+            height=reader.height,
+            width=reader.width,
+            num_frames=reader.num_frames,
+            warped=settings.warp,
+            version=__version__,
+        )
+        held: list[bool] = []
+        flows = flow_of(reader, settings, held, device)
+        write_flow(path, followed(flows, alive), info, fps=reader.fps)
+    finally:
+        reader.close()
+    return FlowOutcome(item.id, info.num_frames, held.count(False))
+
+
+def followed(flows: Iterator[npt.NDArray[np.uint8]], alive: Alive) -> Iterator[npt.NDArray[np.uint8]]:
+    """The same flows; a sign of life for each."""
+    for flow in flows:
+        alive()
+        yield flow
+
+
+def flow_of(
+    reader: VideoReader, settings: FlowSettings, held: list[bool], device: str
+) -> Iterator[npt.NDArray[np.uint8]]:
+    """A quantised flow for each frame, to the next; `held` gets whether the camera's movement was found."""
+    last = np.full((reader.height, reader.width, 2), STILL, dtype=np.uint8)
+    at_once = pairs_at_once(reader.height, reader.width, device)
+    for pictures in overlapping(gray_frames(reader), at_once + 1):
+        found, holds = flow_between(pictures[:-1], pictures[1:], settings, device)
+        held += holds
+        for flow in found:
+            last = quantised(flow, settings.bound)
+            yield last
+    yield last
+
+
+def overlapping(pictures: Iterator[Gray], length: int) -> Iterator[Gray]:
+    """(H, W) each → (2 to `length`, H, W): runs of them, each starting with the last of the one before."""
+    run: list[Gray] = []
+    for picture in pictures:
+        run.append(picture)
+        if len(run) == length:
+            yield np.stack(run)
+            run = run[-1:]
+    if len(run) > 1:
+        yield np.stack(run)
+
+
+def gray_frames(reader: VideoReader) -> Iterator[Gray]:
+    """The frames in grey, (H, W) uint8, decoded some at a time."""
+    for start in range(0, reader.num_frames, CHUNK):
+        frames = reader.frames_at(torch.arange(start, min(start + CHUNK, reader.num_frames)))
+        yield from grey(frames.permute(0, 2, 3, 1).numpy())

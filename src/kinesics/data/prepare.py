@@ -1,0 +1,257 @@
+"""From what a user has to a manifest: import, decode every file whole, check, split, write."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kinesics.data.importers import import_clips
+from kinesics.data.importers.source import Imported, Options
+from kinesics.data.manifest import Manifest, write_manifest
+from kinesics.data.prepare_report import Report, beside, make_report, report_lines
+from kinesics.data.problems import (
+    Entry,
+    Problem,
+    content_problems,
+    drop_duplicates,
+    gap_problems,
+    group_problems,
+    missing_files,
+)
+from kinesics.data.splits import assign_folds, assign_split
+from kinesics.data.verify import DECODE_WHOLE, Limits, Progress, verify
+from kinesics.errors import UserError, unknown
+from kinesics.files import write_text
+from kinesics.video.integrity import Check
+
+__all__ = ["Report", "prepare", "report_lines"]
+POLICIES = ("fail", "skip", "quarantine")
+SPLITS = ("keep", "none", "random", "group")
+
+
+def prepare(
+    source: Path | str,
+    out: Path | str,
+    *,
+    format: str = "auto",
+    template: str | None = None,
+    class_names: Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    root: Path | None = None,
+    official_split: int = 1,
+    group_pattern: str | None = None,
+    split: Literal["keep", "none", "random", "group"] = "keep",
+    val: float = 0.15,
+    test: float = 0.15,
+    folds: int | str | None = None,
+    on_bad: Literal["fail", "skip", "quarantine"] = "fail",
+    timeout_seconds: float = 60.0,
+    memory_gib: float = 8.0,
+    max_pixels: int | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    progress: Progress | None = None,
+    check: str = DECODE_WHOLE,
+) -> Report:
+    """Import `source`, decode and check every clip, and write the manifest `out` with `<out>.report.json` beside it.
+
+    format: see `data.importers.FORMATS`; `auto` tells folders, .csv, .txt and .xml apart. group_pattern: a regular
+    expression on the path (from `source` on) whose first bracket is the group. split: `keep` the source's, and assign
+    some where it has none and no folds are asked for; assign them by `random` or by `group`; or `none`.
+    on_bad: with clips that do not decode and other errors `fail` (no manifest is written), `skip` (the rows stay, with
+    the status that keeps them from being used) or `quarantine` (those rows go to `<out>.quarantine.csv`).
+
+    An interrupted call goes on where it was: `<out>.journal.jsonl` holds what has been decoded.
+
+    Raises:
+        UserError: the source cannot be read as asked, or it has errors and `on_bad` is `fail`.
+    """
+    source, out = Path(source), Path(out)
+    _check_choices(source, out, split, on_bad, timeout_seconds, memory_gib, workers)
+    options = Options(template, class_names, columns or {}, root.absolute() if root else None, official_split)
+    imported = import_clips(source, format, options)
+    entries, duplicates = drop_duplicates(_grouped(imported, source, group_pattern))
+    missing = missing_files(entries)
+    problems = [*imported.problems, *duplicates, *missing.values()]
+    job = _Job(source, format, out, on_bad, imported.classes or ())
+    if on_bad == "fail":
+        entries_now = [_judged(entry, i in missing) for i, entry in enumerate(entries)]
+        early = group_problems(entries) if split == "keep" else []
+        _stop_on_errors(job, entries_now, [*problems, *early])
+    present = [i for i in range(len(entries)) if i not in missing]
+    checks = verify(
+        [entries[i].row for i in present],
+        limits=Limits(timeout_seconds, memory_gib, max_pixels),
+        workers=workers,
+        journal=beside(out, ".journal.jsonl"),
+        progress=progress,
+        check=check,
+    )
+    entries = [_judged(entry, i in missing) for i, entry in enumerate(entries)]
+    for i, found in zip(present, checks, strict=True):
+        entries[i], more = _with_check(entries[i], found)
+        problems += more
+    if on_bad == "fail":
+        _stop_on_errors(job, entries, problems)
+    if not any(entry.row.usable for entry in entries):
+        _finish(job, entries, problems)
+        raise UserError(f"{source}: none of {len(entries)} clips can be used; see {beside(out, '.report.json')}")
+    entries, more = _with_splits(entries, split, val, test, imported.folds if folds is None else folds, seed, out)
+    problems += more + content_problems(entries) + group_problems(entries)
+    problems += gap_problems(entries, job.classes, out)
+    if on_bad == "fail":
+        _stop_on_errors(job, entries, problems)
+    return _write(job, entries, problems)
+
+
+@dataclass(frozen=True)
+class _Job:
+    source: Path
+    format: str
+    out: Path
+    on_bad: str
+    classes: Sequence[str]
+
+
+def _check_choices(
+    source: Path, out: Path, split: str, on_bad: str, timeout: float, memory: float, workers: int | None
+) -> None:
+    if split not in SPLITS:
+        raise unknown("split", split, SPLITS)
+    if on_bad not in POLICIES:
+        raise unknown("policy for bad files", on_bad, POLICIES)
+    if out.suffix.lower() != ".csv" or out.is_dir():
+        raise UserError(f"{out}: the manifest is a CSV file; wanted a name that ends in .csv")
+    if source.exists() and out.exists() and source.samefile(out):
+        raise UserError(f"{out}: this is the source itself; name another file to write")
+    if timeout <= 0 or memory < 0 or (workers is not None and workers < 1):
+        raise UserError("the time limit and the number of workers are above 0, the memory limit is not below 0")
+
+
+def _grouped(imported: Imported, source: Path, pattern: str | None) -> list[Entry]:
+    """The entries with the group that the pattern finds in their paths."""
+    if pattern is None:
+        return list(imported.entries)
+    try:
+        search = re.compile(pattern)
+    except re.error as error:
+        raise UserError(f"group pattern '{pattern}': {error}") from None
+    if search.groups < 1:
+        raise UserError(
+            f"group pattern '{pattern}' has no bracket; wanted one around the group, such as '__(s[0-9]+)_'"
+        )
+    base = source if source.is_dir() else source.parent
+    found = []
+    for entry in imported.entries:
+        text = Path(os.path.relpath(entry.row.path, base.absolute())).as_posix()
+        match = search.search(text)
+        if match is None or not match[1]:
+            raise UserError(f"group pattern '{pattern}' finds nothing in {text}")
+        found.append(dataclasses.replace(entry, row=dataclasses.replace(entry.row, group=match[1])))
+    return found
+
+
+def _judged(entry: Entry, missing: bool) -> Entry:
+    if not missing:
+        return entry
+    return dataclasses.replace(entry, row=dataclasses.replace(entry.row, status="error", reason="no such file"))
+
+
+def _with_check(entry: Entry, found: Check) -> tuple[Entry, list[Problem]]:
+    """The entry with what decoding found, and what there is to say about it."""
+    listed = entry.row.num_frames
+    row = dataclasses.replace(
+        entry.row,
+        status=found.status,
+        reason=" ".join(found.reason.split()),
+        num_frames=found.num_frames,
+        fps=round(found.fps, 6) if found.fps > 0 else entry.row.fps,
+        digest=found.digest,
+    )
+    entry = dataclasses.replace(entry, row=row)
+    name = f"{row.path}: " if row.line else ""
+    if not row.usable or row.status == "partial":
+        severity: Literal["warning", "error"] = "warning" if row.usable else "error"
+        return entry, [entry.problem(severity, f"{name}{row.status}: {row.reason}")]
+    if listed is not None and listed != found.num_frames:
+        return entry, [entry.problem("warning", f"{name}{listed} frames are listed, {found.num_frames} are there")]
+    return entry, []
+
+
+def _with_splits(
+    entries: Sequence[Entry], split: str, val: float, test: float, folds: int | str | None, seed: int, out: Path
+) -> tuple[list[Entry], list[Problem]]:
+    rows = [entry.row for entry in entries]
+    problems = []
+    if split == "none":
+        rows = [dataclasses.replace(row, split="") for row in rows]
+    elif split in ("random", "group"):
+        rows = assign_split(rows, "group" if split == "group" else "random", val, test, seed)
+    elif folds is None and not any(row.split or row.fold is not None for row in rows):
+        by: Literal["random", "group"] = "group" if all(row.group for row in rows if row.usable) else "random"
+        try:
+            rows = assign_split(rows, by, val, test, seed)
+            text = f"the source has no splits: assigned by {by}, val {val:g}, test {test:g}, seed {seed}"
+            problems.append(Problem("note", str(out), 0, text))
+        except UserError as error:
+            problems.append(Problem("warning", str(out), 0, f"no splits were assigned: {error}"))
+    if folds is not None:
+        rows = assign_folds(rows, folds, seed)
+    return [dataclasses.replace(entry, row=row) for entry, row in zip(entries, rows, strict=True)], problems
+
+
+def _stop_on_errors(job: _Job, entries: Sequence[Entry], problems: Sequence[Problem]) -> None:
+    errors = [problem for problem in problems if problem.severity == "error"]
+    if errors:
+        _finish(job, entries, problems)
+        count = f"{len(errors)} errors" if len(errors) > 1 else "1 error"
+        named = "; ".join(str(problem) for problem in errors[:5])
+        more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
+        raise UserError(
+            f"{count}, no manifest written: {named}{more}. All are in {beside(job.out, '.report.json')};"
+            " mend them, or leave those clips out with --on-bad skip|quarantine"
+        )
+
+
+def _write(job: _Job, entries: Sequence[Entry], problems: Sequence[Problem]) -> Report:
+    folder = job.out.parent.resolve()  # '..' in a path starts from where the folder really is
+    rows = [dataclasses.replace(entry.row, path=_relative(entry.row.path, folder)) for entry in entries]
+    aside = beside(job.out, ".quarantine.csv")
+    bad = [row for row in rows if not row.usable] if job.on_bad == "quarantine" else []
+    if bad:
+        write_manifest(Manifest(aside, tuple(bad)), aside)
+        rows = [row for row in rows if row.usable]
+    else:
+        aside.unlink(missing_ok=True)  # of an earlier call; it would belie the report
+    report = _finish(job, entries, problems, str(aside) if bad else "")
+    write_manifest(Manifest(job.out, tuple(rows)), job.out)
+    return report
+
+
+def _finish(job: _Job, entries: Sequence[Entry], problems: Sequence[Problem], quarantine: str = "") -> Report:
+    """Make the report and write it."""
+    report = make_report(
+        [entry.row for entry in entries],
+        job.classes,
+        problems,
+        source=str(job.source),
+        format=job.format,
+        out=str(job.out),
+        on_bad=job.on_bad,
+        quarantine=quarantine,
+    )
+    write_text(report.report_path, report.to_json())
+    return report
+
+
+def _relative(path: str, folder: Path) -> str:
+    """`path` as seen from the manifest's folder; absolute where no relative one exists (another drive)."""
+    try:
+        return Path(os.path.relpath(path, folder)).as_posix()
+    except ValueError:
+        return path

@@ -1,0 +1,167 @@
+"""What is wrong with a list of clips, each finding with file and line: leaks, duplicates, contradictions, gaps."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from kinesics.data.manifest import Row
+from kinesics.video.files import natural_key
+
+Severity = Literal["error", "warning", "note"]
+FEW_CLIPS = 5
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One finding. An error stops `--on-bad fail`; a warning wants a look; a note says what was left out."""
+
+    severity: Severity
+    file: str
+    line: int
+    message: str
+
+    def __str__(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else self.file
+        return f"{place}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A clip as its source lists it: the row, whose path is absolute, and the file in which it stands."""
+
+    row: Row
+    file: Path
+
+    def problem(self, severity: Severity, message: str) -> Problem:
+        """A finding about this clip."""
+        return Problem(severity, str(self.file), self.row.line, message)
+
+    @property
+    def place(self) -> str:
+        """Where it stands, for the text of a finding about another one."""
+        return f"{self.file}:{self.row.line}" if self.row.line else str(self.row.path)
+
+
+def frame_file(path: Path) -> Path:
+    """The folder of a frame pattern (`clip/img_{:05d}.jpg` → `clip`); any other path as it is."""
+    return path.parent if "{" in path.name else path
+
+
+def missing_files(entries: Iterable[Entry]) -> dict[int, Problem]:
+    """Which entries, by index, name a file or folder that is not there."""
+    found = {}
+    for index, entry in enumerate(entries):
+        path = frame_file(Path(entry.row.path))
+        if not path.exists():
+            found[index] = entry.problem("error", f"no such file: {path}")
+    return found
+
+
+def drop_duplicates(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
+    """The entries with each clip once, and what was dropped: a warning, or an error where the two differ."""
+    first: dict[tuple[str, float | None, float | None], Entry] = {}
+    problems = []
+    for entry in entries:
+        row = entry.row
+        known = first.setdefault((row.path, row.start_seconds, row.end_seconds), entry)
+        if known is entry:
+            continue
+        for what, ours, theirs in (
+            ("label", "|".join(row.labels), "|".join(known.row.labels)),
+            ("split", row.split, known.row.split),
+        ):
+            if ours != theirs:
+                text = f"{row.path} has the {what} '{ours}' here and '{theirs}' at {known.place}"
+                problems.append(entry.problem("error", f"{text}; the first was kept"))
+                break
+        else:
+            problems.append(entry.problem("warning", f"{row.path} stands at {known.place} already; it was taken once"))
+    return list(first.values()), problems
+
+
+def content_problems(entries: Sequence[Entry]) -> list[Problem]:
+    """Clips with the same decoded content: twice in a class (warning), in two classes, or in two splits (error)."""
+    problems = []
+    for members in _alike(entries, _content):
+        first = members[0]
+        for other in members[1:]:
+            both = f"{other.row.path} has the same content as {first.row.path} ({first.place})"
+            if set(other.row.labels) != set(first.row.labels):
+                names = "|".join(other.row.labels), "|".join(first.row.labels)
+                problems.append(other.problem("warning", f"{both}, but the label '{names[0]}' instead of '{names[1]}'"))
+            elif other.row.split == first.row.split:
+                problems.append(other.problem("warning", f"{both}, in the same class"))
+        problems += _straddling(members, "the same content")
+    return problems
+
+
+def group_problems(entries: Sequence[Entry]) -> list[Problem]:
+    """Groups on both sides of a split (errors), and parts of one video on both sides (warnings)."""
+    problems = []
+    for members in _alike(entries, lambda row: row.group):
+        problems += _straddling(members, f"the group '{members[0].row.group}'")
+    for members in _alike(entries, lambda row: row.path if row.id != row.path else ""):
+        problems += _straddling(members, f"the video {members[0].row.path}", "warning")
+    return problems
+
+
+def gap_problems(entries: Sequence[Entry], classes: Iterable[str], out: Path) -> list[Problem]:
+    """Warnings about empty splits, classes with few clips, and classes that are tested but not trained.
+
+    `classes` are those that the source names, with clips or without.
+    """
+    rows = [entry.row for entry in entries if entry.row.usable]
+    counts = Counter(label for row in rows for label in row.labels)
+    listed = {label for entry in entries for label in entry.row.labels} | set(classes)
+    problems = []
+
+    def warn(names: Iterable[str], text: str) -> None:
+        if found := sorted(names, key=natural_key):
+            shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+            problems.append(Problem("warning", str(out), 0, f"{text}: {shown}"))
+
+    warn((name for name in listed if not counts[name]), "no usable clip in the classes")
+    warn(
+        (f"{name} ({count})" for name, count in counts.items() if count < FEW_CLIPS),
+        f"fewer than {FEW_CLIPS} usable clips in the classes",
+    )
+    splits = {row.split for row in rows} - {""}
+    if splits:
+        warn({"train", "val", "test"} - splits, "no clip in the splits")
+        trained = {label for row in rows if row.split == "train" for label in row.labels}
+        warn((name for name in counts if name not in trained), "no training clip in the classes")
+        if without := sum(not row.split for row in rows):
+            problems.append(Problem("warning", str(out), 0, f"{without} usable clips belong to no split"))
+    return problems
+
+
+def _content(row: Row) -> Hashable:
+    return (row.digest, row.start_seconds, row.end_seconds) if row.digest else ""
+
+
+def _alike(entries: Sequence[Entry], key: Callable[[Row], Hashable]) -> list[list[Entry]]:
+    """The usable entries that share a key with another one; an empty key is no key."""
+    found: dict[Hashable, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.row.usable and (value := key(entry.row)):
+            found[value].append(entry)
+    return [members for members in found.values() if len(members) > 1]
+
+
+def _straddling(members: Sequence[Entry], what: str, severity: Severity = "error") -> list[Problem]:
+    """One problem for each split beyond the first that the members are in."""
+    first = next((entry for entry in members if entry.row.split), None)
+    if first is None:
+        return []
+    seen = {"", first.row.split}
+    problems = []
+    for entry in members:
+        if entry.row.split not in seen:
+            seen.add(entry.row.split)
+            text = f"{what} is in '{entry.row.split}' ({entry.row.path}) and in '{first.row.split}'"
+            problems.append(entry.problem(severity, f"{text} ({first.row.path}, {first.place})"))
+    return problems

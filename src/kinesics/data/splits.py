@@ -1,0 +1,195 @@
+"""Splits and folds without leakage: clips of one group, of one file or with the same content stay together.
+
+Pure functions from rows to rows. The same seed and rows give the same answer, in whatever order the rows come.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from kinesics.data.manifest import Row, class_names
+from kinesics.errors import UserError
+from kinesics.video.files import natural_key
+
+LEAVE_ONE_GROUP_OUT = "leave-one-group-out"
+Counts = npt.NDArray[np.float64]
+
+
+def assign_split(
+    rows: Sequence[Row], by: Literal["random", "group"] = "random", val: float = 0.15, test: float = 0.15, seed: int = 0
+) -> list[Row]:
+    """The rows with train, val or test: the shares are met as closely as whole groups allow, in each class.
+
+    Rows that are not usable belong to no split. With `by="group"` every usable row must have a group; with "random"
+    rows without one stand for themselves.
+
+    Raises:
+        UserError: the shares are not possible, there are fewer groups than splits, a class would not be trained.
+    """
+    if by not in ("random", "group"):
+        raise UserError(f"splits are assigned by random or group, not by '{by}'")
+    if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
+        raise UserError(f"the shares val {val:g} and test {test:g} leave nothing to train on; wanted a sum below 1")
+    used = [index for index, row in enumerate(rows) if row.usable]
+    if by == "group":
+        _need_groups([rows[i] for i in used])
+    names = ["train"] + ["val"] * (val > 0) + ["test"] * (test > 0)
+    shares = [1 - val - test] + [val] * (val > 0) + [test] * (test > 0)
+    units = _units([rows[i] for i in used])
+    if len(units) < len(names):
+        kind = "groups" if by == "group" else "clips that may be parted"
+        raise UserError(f"{len(units)} {kind} cannot be parted into {', '.join(names)}; wanted at least {len(names)}")
+    chosen = _distribute([rows[i] for i in used], units, shares, seed, trained=0)
+    made = [dataclasses.replace(row, split="") for row in rows]
+    for index, bucket in zip(used, chosen, strict=True):
+        made[index] = dataclasses.replace(rows[index], split=names[bucket])
+    trained = {label for row in made if row.split == "train" for label in row.labels}
+    if untrained := [name for name in class_names(rows[i] for i in used) if name not in trained]:
+        raise UserError(f"no clip of the class '{untrained[0]}' would be trained on; wanted more groups that show it")
+    return made
+
+
+def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0) -> list[Row]:
+    """The rows with a fold from 0: `folds` many with the classes spread evenly, or one for each group.
+
+    Rows that are not usable get none. Leave-one-group-out numbers the groups in natural order.
+
+    Raises:
+        UserError: fewer groups than folds, a row without a group to leave out, or a class that lies in one fold only
+            (so that it would be tested by a model that never saw it).
+    """
+    used = [index for index, row in enumerate(rows) if row.usable]
+    clips = [rows[i] for i in used]
+    units = _units(clips)
+    if folds == LEAVE_ONE_GROUP_OUT:
+        _need_groups(clips)
+        if len(units) < 2:
+            raise UserError(f"all clips belong to one group ('{clips[0].group if clips else ''}'); wanted at least two")
+        chosen = [0] * len(clips)
+        ordered = sorted(units, key=lambda unit: min(natural_key(clips[i].group) for i in unit))
+        for fold, unit in enumerate(ordered):
+            for i in unit:
+                chosen[i] = fold
+    elif isinstance(folds, int) and not isinstance(folds, bool):
+        if folds < 2:
+            raise UserError(f"{folds} folds; wanted at least 2, or {LEAVE_ONE_GROUP_OUT}")
+        if len(units) < folds:
+            raise UserError(f"{len(units)} groups cannot be parted into {folds} folds")
+        chosen = _distribute(clips, units, [1 / folds] * folds, seed)
+    else:
+        raise UserError(f"'{folds}' folds; wanted a number or {LEAVE_ONE_GROUP_OUT}")
+    seen: dict[str, set[int]] = defaultdict(set)
+    for row, fold in zip(clips, chosen, strict=True):
+        for label in row.labels:
+            seen[label].add(fold)
+    for label in class_names(clips):
+        if len(seen[label]) < 2:
+            raise UserError(
+                f"all clips of the class '{label}' are in fold {min(seen[label])}, so no model that is tested on it"
+                " would be trained on it; wanted the class in more groups"
+            )
+    made = [dataclasses.replace(row, fold=None) for row in rows]
+    for index, fold in zip(used, chosen, strict=True):
+        made[index] = dataclasses.replace(rows[index], fold=fold)
+    return made
+
+
+def _need_groups(rows: Iterable[Row]) -> None:
+    for row in rows:
+        if not row.group:
+            raise UserError(f"{row.path} has no group; wanted a group column, or --group with a pattern on the path")
+
+
+def _units(rows: Sequence[Row]) -> list[list[int]]:
+    """The rows that must stay together, as lists of indices: joined by group, file or content, in a chain if need be.
+
+    The order does not depend on the rows' order.
+    """
+    parent = list(range(len(rows)))
+
+    def root(i: int) -> int:
+        while parent[i] != i:
+            parent[i] = parent[parent[i]]
+            i = parent[i]
+        return i
+
+    first: dict[tuple[str, str], int] = {}
+    for index, row in enumerate(rows):
+        for kind, value in (("path", row.path), ("group", row.group), ("digest", row.digest)):
+            if value:
+                parent[root(index)] = root(first.setdefault((kind, value), index))
+    units: dict[int, list[int]] = defaultdict(list)
+    for index in range(len(rows)):
+        units[root(index)].append(index)
+    return sorted(units.values(), key=lambda unit: min(natural_key(rows[i].id) for i in unit))
+
+
+def _distribute(
+    rows: Sequence[Row], units: list[list[int]], shares: Sequence[float], seed: int, trained: int | None = None
+) -> list[int]:
+    """A bucket for each row, with every class shared out as `shares` say, as closely as whole units allow.
+
+    Greedy: units of rare classes first, then large ones, each to the bucket where the sum of squared deviations (of
+    classes and of sizes, each relative to its total) grows least; then empty buckets take the unit that costs least.
+    A bucket `trained` gives up no unit that holds the last of a class.
+    """
+    labels = {name: i for i, name in enumerate(class_names(rows))}
+    counts: Counts = np.zeros((len(units), len(labels) + 1))  # the last column counts rows
+    for u, unit in enumerate(units):
+        for i in unit:
+            for label in rows[i].labels:
+                counts[u, labels[label]] += 1
+        counts[u, -1] = len(unit)
+    totals = counts.sum(0)
+    weights = 1 / np.maximum(totals, 1)
+    weights[-1] *= 0.1  # sizes decide between buckets that serve the classes equally
+    rarity = [totals[np.flatnonzero(row[:-1])].min(initial=np.inf) for row in counts]
+    shuffled = np.random.default_rng(seed).permutation(len(units)).tolist()
+    order = sorted(shuffled, key=lambda u: (rarity[u], -counts[u, -1]))
+    need = np.outer(shares, totals)
+    buckets = np.zeros(len(units), dtype=np.int64)
+    for u in order:
+        columns = np.flatnonzero(counts[u])
+        count, weight = counts[u, columns], weights[columns]
+        growth = ((count**2 - 2 * count * need[:, columns]) * weight).sum(1)
+        bucket = int(np.argmin(growth.round(9)))
+        need[bucket, columns] -= count
+        buckets[u] = bucket
+    for bucket in range(len(shares)):
+        if not (buckets == bucket).any():
+            _fill(bucket, buckets, counts, need, weights, trained)
+    chosen = [0] * len(rows)
+    for u, unit in enumerate(units):
+        for i in unit:
+            chosen[i] = int(buckets[u])
+    return chosen
+
+
+def _fill(
+    bucket: int, buckets: npt.NDArray[np.int64], counts: Counts, need: Counts, weights: Counts, trained: int | None
+) -> None:
+    """Move the unit whose change of place costs least into an empty bucket; its old one keeps another."""
+    best: tuple[float, int] | None = None
+    for u, old in enumerate(buckets.tolist()):
+        if (buckets == old).sum() < 2:
+            continue
+        if old == trained:
+            left = counts[buckets == old].sum(0) - counts[u]
+            if (left[counts[u] > 0] <= 0).any():
+                continue
+        before = (need[old] ** 2 + need[bucket] ** 2) @ weights
+        after = ((need[old] + counts[u]) ** 2 + (need[bucket] - counts[u]) ** 2) @ weights
+        if best is None or after - before < best[0]:
+            best = (float(after - before), u)
+    if best is None:
+        raise UserError("too few clips or groups to part: a split or fold would stay empty, or a class untrained")
+    u = best[1]
+    need[buckets[u]] += counts[u]
+    need[bucket] -= counts[u]
+    buckets[u] = bucket

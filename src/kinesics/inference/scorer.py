@@ -1,0 +1,120 @@
+"""From a model and videos to Scores: every view of the plan, averaged, one row a video."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor
+
+from kinesics.allocator import keep_freed_memory
+from kinesics.data.batches import default_workers, stack, test_loader
+from kinesics.data.dataset import TestClips
+from kinesics.models.recognizer import Recognizer
+from kinesics.progress import Watch
+from kinesics.values import Scores, VideoItem, one_hot
+from kinesics.video.view_plan import ViewPlan
+
+
+def view_logits(model: Recognizer, clips: Tensor, plan: ViewPlan, *, multi_label: bool = False) -> Tensor:
+    """clips (N, V, T, C, H, W) uint8 → (N, K) float32: the views averaged as the plan says.
+
+    `average="probs"` averages probabilities and gives their logarithm (log odds where `multi_label`).
+    """
+    num_videos, num_views = clips.shape[:2]
+    logits = torch.unflatten(model(model.input_norm(clips.flatten(0, 1))).float(), 0, (num_videos, num_views))
+    if plan.average == "logits" or num_views == 1:
+        return logits.mean(dim=1)
+    if multi_label:
+        return torch.logit(logits.sigmoid().mean(dim=1), eps=1e-7)
+    return torch.logsumexp(logits.log_softmax(dim=2), dim=1) - float(np.log(num_views))
+
+
+def score(
+    model: Recognizer,
+    items: Sequence[VideoItem],
+    classes: Sequence[str],
+    plan: ViewPlan,
+    *,
+    multi_label: bool = False,
+    batch_size: int = 16,
+    num_workers: int | None = None,
+    fabric: Fabric | None = None,
+    record: Mapping[str, Any] | None = None,
+    watch: Watch | None = None,
+) -> Scores:
+    """The Scores of `items` under `plan`, in their order, from a model in evaluation mode.
+
+    With several devices each scores its share and all get the whole.
+
+    Raises:
+        VideoError: a video cannot be decoded; none is left out in silence.
+    """
+    logits = apply(
+        model,
+        lambda clips: view_logits(model, clips, plan, multi_label=multi_label),
+        items,
+        plan,
+        batch_size=batch_size,
+        num_workers=num_workers,
+        fabric=fabric,
+        progress=(watch or Watch()).scored,
+    )
+    return Scores(
+        ids=tuple(item.id for item in items),
+        logits=logits.reshape(len(items), len(classes)),
+        targets=np.array([one_hot(item.labels, len(classes)) for item in items]).reshape(len(items), len(classes)),
+        classes=tuple(classes),
+        multi_label=multi_label,
+        record={"plan": plan.to_dict(), **(record or {})},
+    )
+
+
+def apply(
+    model: Recognizer,
+    function: Callable[[Tensor], Tensor],
+    items: Sequence[VideoItem],
+    plan: ViewPlan,
+    *,
+    batch_size: int = 16,
+    num_workers: int | None = None,
+    fabric: Fabric | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> npt.NDArray[np.float32]:
+    """`function` of the views (N, V, T, C, H, W) uint8 of every video, row by row in the order of `items`.
+
+    `model`, which the function uses, is in evaluation mode meanwhile. With several devices each takes its share and
+    all get the whole. progress: called with (done, total).
+
+    Raises:
+        VideoError: a video cannot be decoded; none is left out in silence.
+    """
+    fabric = fabric or Fabric(devices=1)
+    if fabric.device.type == "cpu":
+        keep_freed_memory()
+    was_training = model.training
+    model.eval().to(fabric.device)
+    mine = range(fabric.global_rank, len(items), fabric.world_size)
+    loader = test_loader(
+        TestClips(items, model.num_classes, plan),
+        mine,
+        max(1, batch_size // plan.num_views),
+        default_workers() if num_workers is None else num_workers,
+    )
+    rows: dict[str, npt.NDArray[np.float32]] = {}
+    with torch.inference_mode(), fabric.autocast():
+        for samples in loader:
+            batch = stack(samples)
+            rows.update(zip(batch.ids, function(batch.clips.to(fabric.device)).float().cpu().numpy(), strict=True))
+            if progress:
+                progress(min(len(rows) * fabric.world_size, len(items)), len(items))
+    model.train(was_training)
+    if fabric.world_size > 1:
+        shares: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in range(fabric.world_size)]
+        torch.distributed.all_gather_object(shares, rows)
+        rows = {video: row for share in shares for video, row in share.items()}
+    return np.array([rows[item.id] for item in items], dtype=np.float32)

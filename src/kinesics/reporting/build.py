@@ -1,0 +1,57 @@
+"""A report on tested runs: a page that opens from the disk, its pictures, and small copies of its clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from kinesics.errors import UserError
+from kinesics.files import write_text
+from kinesics.reporting.figures import draw
+from kinesics.reporting.gather import gather
+from kinesics.reporting.page import GENERATOR, render
+from kinesics.reporting.previews import write_previews
+
+
+def report(
+    runs: Sequence[Path | str],
+    out: Path | str,
+    *,
+    split: str = "test",
+    views: str = "one",
+    data: Path | str | None = None,
+    common: bool = False,
+    clips: int = 60,
+    device: str = "auto",
+    progress: Callable[[int, int, str], None] | None = None,
+) -> Path:
+    """Write the report on `runs` to the folder `out`; gives its page, `out`/index.html.
+
+    runs: folders of runs that were tested on `split` with `views`, fused or cross-validated ones, or score files.
+    data: the manifest of the clips; by default the one of the runs' records. common: take the clips that all runs
+    scored, where these differ. clips: how many previews to make, the hardest clips first. device: where latency is
+    measured. progress: told (done, total, text) as previews are made.
+
+    Raises:
+        UserError: a run without scores, scores of other clips or classes, or `out` is a file or holds another page.
+    """
+    out = Path(out)
+    check_folder(out)
+    if clips < 0:
+        raise UserError(f"clips: wanted a number from 0 up, found {clips}")
+    gathered = gather(runs, split=split, views=views, data=data, common=common, device=device)
+    pictures = draw(gathered, out)
+    wanted = sorted(gathered.clips, key=lambda clip: (clip.told, -clip.loss))
+    items = [clip.item for clip in wanted if clip.item is not None][:clips]
+    previews = write_previews(items, out, progress=progress)
+    write_text(out / "index.html", render(gathered, pictures, previews))
+    return out / "index.html"
+
+
+def check_folder(out: Path) -> None:
+    """Raises UserError where a report cannot go: a file, or a folder with a page that is no report."""
+    if out.exists() and not out.is_dir():
+        raise UserError(f"{out}: is a file; wanted a folder for the report")
+    page = out / "index.html"
+    if page.is_file() and GENERATOR not in page.read_text(encoding="utf-8", errors="replace"):
+        raise UserError(f"{page}: is another page, not a report; name another folder with --out")

@@ -1,0 +1,236 @@
+"""All that a report tells, as frozen values: read from the runs' folders, computed from their scores."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kinesics.analysis.compare import Comparison, manifest_for, match_all
+from kinesics.analysis.tested_runs import (
+    Tested,
+    groups_of,
+    input_shape,
+    model_of,
+    places_of,
+    read_tested,
+    record_of,
+    record_of_scores,
+)
+from kinesics.data.manifest import Manifest
+from kinesics.devices import make_fabric
+from kinesics.errors import UserError
+from kinesics.files import read_text
+from kinesics.metrics.accuracy import predictions
+from kinesics.metrics.calibration import Bin, believed, judged, reliability
+from kinesics.metrics.losses import video_losses
+from kinesics.metrics.significance import hits
+from kinesics.reporting.latency import Latency, measure
+from kinesics.reporting.reproduce import test_command, train_command
+from kinesics.settings import Recipe, from_json
+from kinesics.values import VideoItem
+from kinesics.video.view_plan import ViewPlan
+
+MOST_CLIPS = 400
+"""Clips on the page; beyond, the page would be slow to open."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one run says of a clip: the classes (several where multi-label), the probability of each, the loss."""
+
+    classes: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    loss: float
+    right: bool
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A clip with its labels and an answer a run. item: where it lies; None where the manifest does not tell."""
+
+    id: str
+    labels: tuple[int, ...]
+    answers: tuple[Answer, ...]
+    item: VideoItem | None
+
+    @property
+    def loss(self) -> float:
+        """The mean loss of the runs: how hard it is."""
+        return float(np.mean([answer.loss for answer in self.answers]))
+
+    @property
+    def told(self) -> bool:
+        """Whether all runs get it right."""
+        return all(answer.right for answer in self.answers)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its scores and metrics, and what else its folder tells; None or empty where it does not."""
+
+    tested: Tested
+    recipe: Recipe | None
+    record: Mapping[str, Any]
+    log: tuple[Mapping[str, str], ...]
+    bins: tuple[Bin, ...]
+    latency: Latency | None
+    commands: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The run's short name."""
+        return self.tested.name
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What the page shows. clips: those on it, the hardest first. notes: what is missing, a sentence each."""
+
+    comparison: Comparison
+    runs: tuple[Run, ...]
+    classes: tuple[str, ...]
+    clips: tuple[Clip, ...]
+    manifest: Manifest | None
+    notes: tuple[str, ...]
+
+
+def gather(
+    runs: Sequence[Path | str],
+    *,
+    split: str = "test",
+    views: str = "one",
+    data: Path | str | None = None,
+    common: bool = False,
+    device: str = "auto",
+) -> Gathered:
+    """All that the report on tested `runs` tells; see `compare` for the arguments. device: where latency is measured.
+
+    Raises:
+        UserError: no run, a run without scores, or scores of other clips or classes.
+    """
+    if not runs:
+        raise UserError("report takes a run or more, found none")
+    found = read_tested(runs, split=split, views=views)
+    manifest = manifest_for(found, data)
+    comparison = match_all(found, groups_of(manifest), common=common, split=split, views=views)
+    gathered = tuple(gather_run(run, device) for run in comparison.runs)
+    return Gathered(
+        comparison=comparison,
+        runs=gathered,
+        classes=comparison.runs[0].scores.classes,
+        clips=hardest(comparison.runs, manifest),
+        manifest=manifest,
+        notes=tuple(notes(gathered, manifest, comparison)),
+    )
+
+
+def gather_run(run: Tested, device: str) -> Run:
+    """One run with what its folder holds and what its model takes."""
+    folds = sorted(run.folder.glob("fold-*"))
+    home = folds[0] if folds and "pooled" in run.scores.record else run.folder
+    text = home / "recipe.json"
+    recipe = from_json(Recipe, read_text(text, "the recipe of a run"), str(text)) if text.is_file() else None
+    record, scored = record_of(home), record_of_scores(run.scores)
+    commands = []
+    if recipe is not None:
+        place = str(record.get("manifest", "set.csv")), str(run.folder)
+        views = str(scored.get("views", "one"))
+        flow = record.get("flow_folder")
+        commands.append(train_command(recipe, *place, folds=views if home in folds else None, flow=flow))
+    if "split" in scored:
+        commands.append(test_command(str(run.folder), scored))
+    return Run(
+        tested=run,
+        recipe=recipe,
+        record=record,
+        log=log_of(run.folder),
+        bins=reliability(*judged(believed(run.scores))),
+        latency=latency_of(run, device),
+        commands=tuple(commands),
+    )
+
+
+def log_of(folder: Path) -> tuple[dict[str, str], ...]:
+    """The epochs of log.csv; none where there is no such file."""
+    path = folder / "log.csv"
+    if not path.is_file():
+        return ()
+    return tuple(csv.DictReader(io.StringIO(read_text(path, "the log of a run"))))
+
+
+def latency_of(run: Tested, device: str) -> Latency | None:
+    """How long the run's model takes for a view; None where there is no model."""
+    found = model_of(run.folder)
+    if found is None:
+        return None
+    model, contract = found
+    plan = record_of_scores(run.scores).get("plan")
+    shape = input_shape(model, ViewPlan.from_dict(plan) if plan else contract.view_plan)
+    return measure(model, shape, make_fabric("fp32", device).device)
+
+
+def hardest(runs: Sequence[Tested], manifest: Manifest | None) -> tuple[Clip, ...]:
+    """The clips with a known label that go on the page, those of the highest loss first.
+
+    Clips that some run gets wrong go before those that all get right, where not all fit.
+    """
+    items = {item.id: item for item in manifest.items()} if manifest else {}
+    first = runs[0].scores
+    tables = [answers(run) for run in runs]
+    clips = [
+        Clip(name, tuple(np.flatnonzero(row).tolist()), tuple(table[name] for table in tables), items.get(name))
+        for name, row in zip(first.ids, first.targets, strict=True)
+        if row.any()
+    ]
+    kept = sorted(clips, key=lambda clip: (clip.told, -clip.loss))[:MOST_CLIPS]
+    return tuple(sorted(kept, key=lambda clip: -clip.loss))
+
+
+def answers(run: Tested) -> dict[str, Answer]:
+    """What a run says of each of its clips, by id."""
+    scores = run.scores
+    claimed, probs, losses = predictions(scores.logits, scores.multi_label), scores.probs(), video_losses(scores)
+    known = scores.targets.any(axis=1)
+    right = np.zeros(len(scores.ids), dtype=np.bool_)
+    right[known] = hits(scores.logits[known], scores.targets[known], scores.multi_label)
+    return {
+        name: Answer(
+            classes=tuple(np.flatnonzero(claimed[row]).tolist()),
+            probabilities=tuple(probs[row, claimed[row]].tolist()),
+            loss=float(losses[row]),
+            right=bool(right[row]),
+        )
+        for row, name in enumerate(scores.ids)
+    }
+
+
+def notes(runs: Sequence[Run], manifest: Manifest | None, comparison: Comparison) -> list[str]:
+    """What the reader should know is missing or has changed, a sentence each."""
+    said = []
+    if comparison.num_left_out:
+        said.append(f"{comparison.num_left_out} clips that not all runs scored are left out of every figure here.")
+    for run in runs:
+        if run.tested.metrics.num_unknown:
+            said.append(f"{run.name}: {run.tested.metrics.num_unknown} clips have no label that the model knows.")
+        if fused := run.tested.scores.record.get("fused"):
+            said.append(f"{run.name} was fused from {', '.join(fused)}; its training and its cost are theirs.")
+            continue
+        if run.recipe is None:
+            said.append(f"{run.name}: there is no recipe.json in its folder, so how it was trained is not known here.")
+        if run.tested.cost is None:
+            said.append(f"{run.name}: there is no model in its folder, so it has no cost and no latency here.")
+    if manifest is None:
+        places = ", ".join(str(place / "run.json") for place in places_of(runs[0].tested)[:1])
+        said.append(f"The manifest of the clips was not found (looked in {places}); name it with --data for previews.")
+        return said
+    for run in runs:
+        recorded = record_of_scores(run.tested.scores).get("manifest_sha256")
+        if recorded and recorded != manifest.sha256:
+            said.append(f"{run.name}: {manifest.path} has changed since its scores were made.")
+    return said

@@ -1,0 +1,248 @@
+"""The packets of one video file, numbered: read once, kept or found again, and decoded from any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.codec.context import ThreadType
+from av.container import InputContainer
+from av.packet import Packet
+from av.stream import Discard, Disposition
+from av.video.codeccontext import VideoCodecContext
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from kinesics.errors import VideoError
+from kinesics.video.bitstream import note
+from kinesics.video.frame_index import SMALLEST_VOP, FrameIndex, PacketNote, index_packets
+
+KEPT_BYTES = 64 * 2**20
+"""Files with more video than this are read again, by seeking, instead of being kept in memory while open."""
+SKIPPING = ("h264", "mpeg1video", "mpeg2video")
+"""Codecs whose non-reference pictures are certain not to be needed by any other: they are left out unless wanted.
+Not HEVC, whose "non-reference" pictures may serve higher temporal layers."""
+
+
+class PacketFile:
+    """An open video file: `index` tells which frames there are, `decode` gives them.
+
+    Raises:
+        VideoError: not a video (`error`), no pictures (`no_video`, `no_frames`).
+    """
+
+    def __init__(self, path: Path, *, salvage: bool = False, max_pixels: int | None = None) -> None:
+        self.path = path
+        self.broke_off = ""
+        self._options = {} if max_pixels is None else {"max_pixels": str(max_pixels)}
+        self._kept: list[Packet[VideoStream]] | None = []
+        self._numbers: dict[tuple[int | None, int | None, int | None], int] = {}
+        self._stamps: list[int | None] = []
+        self._open()
+        try:
+            notes = list(self._read_all())
+            if not notes:
+                raise VideoError(f"{path}: the video has no frames", "no_frames")
+            self.num_packets = len(notes)
+            self.last_tick = max((n.dts + max(n.duration, 1) for n in notes if n.dts is not None), default=0)
+            self._small = {i for i, n in enumerate(notes) if n.size < SMALLEST_VOP}
+            self.index, self.trusted = index_packets(
+                notes,
+                codec=self.codec.name,
+                container=self.container.format.name,
+                time_base=self.stream.time_base or Fraction(1),
+                rate=float(self.stream.average_rate or self.stream.guessed_rate or 25),
+            )
+            self.promised = self.index
+            self.fps = rate_of(self.stream, self.index)
+            if salvage or not self.trusted:
+                self.recount()
+        except BaseException:
+            self.close()
+            raise
+
+    def _open(self) -> None:
+        self.container = open_container(self.path)
+        try:
+            self.stream = video_stream(self.container, self.path)
+        except BaseException:
+            self.container.close()
+            raise
+        self.codec: VideoCodecContext = self.stream.codec_context
+        self.codec.options = self._options
+        self.codec.thread_count = 1
+        self.codec.thread_type = ThreadType.NONE
+
+    def close(self) -> None:
+        """Free the decoder and the file."""
+        self._kept = None
+        self.container.close()
+
+    def recount(self) -> FrameIndex:
+        """The index of the frames that can be decoded, found by decoding all of them from the start."""
+        found = list(dict.fromkeys(int(frame.pts or 0) for frame in self.sequence(0, self.num_packets)))
+        self.index = self.promised.only(found, seekable=False)
+        return self.index
+
+    def may_be_empty(self, packet: int) -> bool:
+        """Whether a packet may hold no frame by right: MPEG-4 repeats the last one by a few bytes without a picture."""
+        return self.codec.name == "mpeg4" and packet in self._small
+
+    def find(self, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """The number of each packet in `wanted` with its frame, in no certain order; what cannot be had is missing.
+
+        A frame that is missing or comes out damaged is tried again from a key frame further back, then from the start:
+        some files mark pictures as key frames that are none.
+        """
+        left = set(wanted)
+        for back in (0, 1, self.num_packets):
+            for number, frame in self._from_keys(left, back):
+                if not frame.is_corrupt or back == self.num_packets:
+                    left.discard(number)
+                    yield number, frame
+            if not left:
+                return
+
+    def _from_keys(self, wanted: Collection[int], back: int) -> Iterator[tuple[int, VideoFrame]]:
+        groups: dict[int, set[int]] = {}
+        for number in wanted:
+            groups.setdefault(self.index.start_for(number, back=back), set()).add(number)
+        for start, group in sorted(groups.items()):
+            for frame in self.sequence(start, max(group) + 1, group):
+                if frame.pts in group:
+                    group.discard(frame.pts)
+                    yield frame.pts, frame
+
+    def sequence(self, start: int, stop: int, wanted: Collection[int] | None = None) -> Iterator[VideoFrame]:
+        """The frames of packets start … stop - 1 as they come out, without those that none of `wanted` depends on.
+
+        Each frame's `pts` is the number of its packet. After a packet that fails, decoding goes on at the next key
+        frame: what lies between refers to what is lost.
+        """
+        codec, keys = self.codec, set(self.index.keys)
+        codec.flush_buffers()
+        codec.skip_frame = "DEFAULT"
+        may_skip = wanted is not None and codec.name in SKIPPING
+        broken = False
+        for number, packet in self.packets(start, stop):
+            if broken and number not in keys:
+                continue
+            if may_skip:
+                codec.skip_frame = "DEFAULT" if wanted and number in wanted else "NONREF"
+            try:
+                frames = codec.decode(packet)
+                broken = False
+            except av.FFmpegError:
+                broken = True
+                continue
+            yield from frames
+        try:
+            yield from codec.decode(None)
+        except av.FFmpegError:
+            return
+
+    def packets(self, start: int, stop: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
+        """Packets start … stop - 1 with their numbers, as time stamps too, from memory or from the file."""
+        if self._kept is not None:
+            yield from enumerate(self._kept[start:stop], start)
+            return
+        for number, packet in self._read_from(start):
+            if number >= stop:
+                return
+            if number >= start:
+                packet.pts = number
+                yield number, packet
+
+    def _read_from(self, start: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
+        """Numbered packets from the file, from `start` or somewhat before it on.
+
+        A seek may land late, where a container's own index is poor. What is read tells, and the next try is earlier.
+        """
+        for seconds in (0.0, 10.0, None):
+            self._seek(start, seconds)
+            numbered = self._numbered()
+            first = next(numbered, None)
+            if first is not None and first[0] <= start:
+                yield first
+                yield from numbered
+                return
+
+    def _seek(self, start: int, early_seconds: float | None) -> None:
+        stamp = self._stamps[start]
+        if early_seconds is None or stamp is None:
+            self.container.close()
+            self._open()
+        else:
+            early = int(early_seconds / (self.stream.time_base or 1))
+            self.container.seek(stamp - early, stream=self.stream, backward=True)
+
+    def _numbered(self) -> Iterator[tuple[int, Packet[VideoStream]]]:
+        try:
+            for packet in self.container.demux(self.stream):
+                number = self._numbers.get((packet.pts, packet.dts, packet.pos))
+                if number is not None:
+                    yield number, packet
+        except av.FFmpegError:
+            return  # a file that breaks off has the frames up to there
+
+    def _read_all(self) -> Iterator[PacketNote]:
+        """Notes of all packets in the file, kept while they are few. Each one's number becomes its time stamp."""
+        bytes_read = 0
+        try:
+            for packet in self.container.demux(self.stream):
+                if packet.size == 0:
+                    continue
+                stamps = [s for s in (packet.pts, packet.dts) if s is not None]
+                self._stamps.append(min(stamps, default=None))
+                self._numbers.setdefault((packet.pts, packet.dts, packet.pos), len(self._stamps) - 1)
+                yield note(packet, self.codec)
+                packet.pts = len(self._stamps) - 1
+                bytes_read += packet.size
+                if bytes_read > KEPT_BYTES:
+                    self._kept = None
+                elif self._kept is not None:
+                    self._kept.append(packet)
+        except av.FFmpegError as error:
+            self.broke_off = f"breaks off after {len(self._stamps)} packets: {error.strerror}"
+
+
+def open_container(path: Path) -> InputContainer:
+    """The opened file. Raises VideoError where it is missing, unreadable or no video."""
+    try:
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+    except FileNotFoundError:
+        raise VideoError(f"{path}: no such file") from None
+    except av.InvalidDataError:
+        what = "an empty file" if path.stat().st_size == 0 else "not a video, or its header is missing or broken"
+        raise VideoError(f"{path}: {what}") from None
+    except av.EOFError:
+        raise VideoError(f"{path}: ends before its first frame", "no_frames") from None
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{path}: cannot be opened: {error.strerror}") from None
+    name = container.format.name
+    if name == "tty" or name.startswith("image2") or name.endswith("_pipe"):
+        container.close()
+        raise VideoError(f"{path}: {'text' if name == 'tty' else 'a single picture'}, not a video")
+    return container
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The first stream of moving pictures; the others are not read. Raises VideoError where there is none."""
+    chosen = next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
+    if chosen is None:
+        raise VideoError(f"{path}: holds no video{', only sound' if container.streams.audio else ''}", "no_video")
+    for stream in container.streams:
+        if stream is not chosen:
+            stream.discard = Discard.all
+    if chosen.codec_context is None:
+        raise VideoError(f"{path}: this build of FFmpeg has no decoder for its video")
+    return chosen
+
+
+def rate_of(stream: VideoStream, index: FrameIndex) -> float:
+    """Frames a second as the file says, or as counted where it says nothing or something quite different."""
+    said = float(stream.average_rate or 0)
+    counted = len(index.packets) / index.end_seconds if len(index.packets) and index.end_seconds > 0 else 0.0
+    return said if said and abs(said - counted) <= 0.1 * counted else counted or said or 25.0

@@ -1,0 +1,226 @@
+"""Random access to the frames of a video: a file, a folder of frames or a pattern of frame files."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kinesics.errors import UserError, VideoError, unknown
+from kinesics.values import VideoReader
+from kinesics.video import torchcodec
+from kinesics.video.convert import Converter, Picture, fit, upright_size
+from kinesics.video.demux import PacketFile
+from kinesics.video.flow_file import SUFFIX, FlowReader
+from kinesics.video.frame_files import FrameFolder, is_frames
+from kinesics.video.trim import part_of
+
+DECODERS = ("pyav", "torchcodec")
+
+
+def open_video(
+    path: Path,
+    *,
+    short_side: int | None = None,
+    start_seconds: float | None = None,
+    end_seconds: float | None = None,
+    fps: float | None = None,
+    decoder: str = "pyav",
+    exact: bool = False,
+    salvage: bool = False,
+) -> VideoReader:
+    """A reader of the frames of `path`: a video file, a folder of frames, or a pattern `clip/img_{:05d}.jpg`.
+
+    Of a flow file (`flow_file`) the frames are flow, (T, 2, H, W); only `short_side` means something then.
+
+    short_side: decode straight to this short side in pixels, also where the video is smaller; the aspect is kept.
+    start_seconds, end_seconds: a part of the video, counted from its first frame; the end is exclusive.
+    fps: frames a second of frame files (25 if unknown); video files know their own.
+    decoder: `pyav`, or `torchcodec` (extra `fast`; always exact). PyAV still reads what torchcodec does not get right:
+        all but MP4, MOV, Matroska and WebM, and files whose packets do not tell which frames there are.
+    exact: convert whole pictures to RGB before they are resized, instead of after (the same within 40 dB PSNR).
+    salvage: for files known to be damaged (`partial`): decode everything when opening and count only the frames that
+        come out. Without it `num_frames` is what the file promises, and asking for a frame that cannot be had raises.
+
+    Raises:
+        VideoError: it cannot be decoded; `status` says how (`error`, `no_video`, `no_frames`).
+        UserError: an unknown decoder, one that is not installed, or a size or rate that cannot be.
+    """
+    if path.name.endswith(SUFFIX):
+        return FlowReader(path, short_side)
+    if decoder not in DECODERS:
+        raise unknown("decoder", decoder, DECODERS)
+    if short_side is not None and short_side < 1:
+        raise UserError(f"short_side must be 1 pixel or more, found {short_side}")
+    if fps is not None and not 0 < fps < float("inf"):
+        raise UserError(f"fps must be above 0, found {fps}")
+    return Reader(Request(Path(path), short_side, start_seconds, end_seconds, fps, decoder, exact, salvage))
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked of `open_video`: enough to open it again in another process."""
+
+    path: Path
+    short_side: int | None
+    start_seconds: float | None
+    end_seconds: float | None
+    fps: float | None
+    decoder: str
+    exact: bool
+    salvage: bool
+
+
+class Source(Protocol):
+    """All frames of a video, by number."""
+
+    fps: float
+    seconds: npt.NDArray[np.float64]
+    end_seconds: float
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the pictures."""
+
+    def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """The wanted frames, which rise, in any order. Raises VideoError where one cannot be had."""
+
+    def close(self) -> None:
+        """Free what is open."""
+
+
+def open_source(request: Request) -> Source:
+    """Where the frames come from."""
+    path = request.path
+    if is_frames(path):
+        return FrameFolder(path, request.fps, request.short_side)
+    file = PacketFile(path, salvage=request.salvage)
+    if request.decoder == "torchcodec" and not request.salvage:
+        torchcodec.load_decoder()
+        if torchcodec.suits(file):
+            return torchcodec.TorchcodecFile(file, request.short_side)
+    return VideoFile(file, request.short_side, request.exact)
+
+
+class Reader:
+    """A VideoReader. Opened again by itself where it finds itself in another process (fork, spawn, pickle)."""
+
+    height: int
+    width: int
+    _source: Source | None = None
+    _process = 0
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        source = self._open()
+        try:
+            part = part_of(request.path, source.seconds, source.end_seconds, request.start_seconds, request.end_seconds)
+        except VideoError:
+            self.close()
+            raise
+        self._first = part.frames.start
+        self.num_frames = part.frames.stop - part.frames.start
+        self.fps = source.fps
+        self.duration_seconds = part.seconds
+
+    def __getattr__(self, name: str) -> int:
+        """`height` and `width` when first asked for: the first frame has to be decoded to know how it is turned."""
+        if name not in ("height", "width"):
+            raise AttributeError(f"{type(self).__name__} has no attribute {name}")
+        self.height, self.width = self._open().size
+        return self.height if name == "height" else self.width
+
+    def frames_at(self, indices: Tensor) -> Tensor:
+        """(T,) int64, in any order, repeats allowed → (T, 3, H, W) uint8, with the channels last in memory.
+
+        Raises:
+            IndexError: a frame before 0 or beyond the last.
+            VideoError: a frame that cannot be decoded.
+        """
+        unique, places = torch.unique(self._checked(indices), return_inverse=True)
+        wanted = (unique + self._first).tolist()
+        pictures = dict(self._open().pictures(wanted))
+        frames = np.empty((len(places), self.height, self.width, 3), dtype=np.uint8)
+        for frame, place in zip(frames, places.tolist(), strict=True):
+            frame[:] = pictures[wanted[place]]
+        return torch.from_numpy(frames).permute(0, 3, 1, 2)
+
+    def seconds_at(self, indices: Tensor) -> Tensor:
+        """(T,) int64 → (T,) float64, the time of each frame, counted from the first frame of the file."""
+        return torch.from_numpy(self._open().seconds)[self._checked(indices) + self._first]
+
+    def close(self) -> None:
+        """Free the decoder. A later call opens the file again."""
+        if self._source is not None and self._process == os.getpid():
+            self._source.close()
+        self._source = None
+
+    def __del__(self) -> None:
+        self.close()  # PyAV's objects refer to each other, so an open file would stay until the collector comes
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_source": None}
+
+    def _open(self) -> Source:
+        if self._source is None or self._process != os.getpid():
+            self._source, self._process = open_source(self._request), os.getpid()
+        return self._source
+
+    def _checked(self, indices: Tensor) -> Tensor:
+        if indices.ndim != 1 or indices.dtype.is_floating_point:
+            raise ValueError(f"indices are (T,) whole numbers, found {tuple(indices.shape)} {indices.dtype}")
+        wrong = indices[(indices < 0) | (indices >= self.num_frames)]
+        if len(wrong):
+            raise IndexError(
+                f"{self._request.path}: no frame {int(wrong[0])}, the video has {self.num_frames}, counted from 0"
+            )
+        return indices.long()
+
+
+class VideoFile:
+    """The frames of a video file, decoded by PyAV."""
+
+    def __init__(self, file: PacketFile, short_side: int | None, exact: bool) -> None:
+        self.path, self.short_side = file.path, short_side
+        self._file = file
+        self._converter = Converter(resize=short_side is not None, exact=exact)
+        self._size: tuple[int, int] | None = None
+        self.fps = file.fps
+        self.packets = file.index.packets.tolist()
+        self.seconds, self.end_seconds = file.index.seconds, file.index.end_seconds
+        if not self.packets:
+            self.close()
+            raise VideoError(f"{self.path}: none of its frames can be decoded")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) after turning and resizing; the first frame that is decoded tells."""
+        if self._size is None:
+            _, frame = next(chain(self._file.find(self.packets[:1]), self._file.find(self.packets)), (0, None))
+            if frame is None:
+                raise VideoError(f"{self.path}: none of its frames can be decoded")
+            self._size = fit(*upright_size(frame), self.short_side)
+        return self._size
+
+    def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """See Source."""
+        missing = {self.packets[i]: i for i in wanted}
+        for packet, frame in self._file.find(list(missing)):
+            if self._size is None:
+                self._size = fit(*upright_size(frame), self.short_side)
+            yield missing.pop(packet), self._converter.rgb(frame, self._size)
+        if missing:
+            first = min(missing.values())
+            raise VideoError(f"{self.path}: frame {first} of {len(self.packets)} cannot be decoded", "partial")
+
+    def close(self) -> None:
+        """Free the decoder."""
+        self._file.close()

@@ -1,0 +1,137 @@
+"""Test protocols as values: which clips of a video are scored, at which size and crops, and how they are averaged."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_type_hints
+
+from torch import Tensor
+
+from kinesics.errors import UserError, unknown
+from kinesics.settings import InputConfig
+from kinesics.video.sampling import Sampling, clip_indices
+
+Modality = Literal["rgb", "flow"]
+VIEWS = ("one", "two-clip", "ten-by-three", "25x10", "25x1")
+"""The names of the protocols that `view_plan` knows."""
+
+
+@dataclass(frozen=True)
+class ViewPlan:
+    """How one video is scored: V = num_clips · crops views, averaged.
+
+    A view has T = num_segments · steps_per_segment time steps.
+    """
+
+    modality: Modality = "rgb"
+    """Frames, or their optical flow."""
+    sampling: Sampling = "segments"
+    """One place in each equal share of the video, or neighbours `stride` frames apart."""
+    num_clips: int = 1
+    """Clips, spread evenly over the video."""
+    num_segments: int = 8
+    """Segments of a clip, each a time step; T of them."""
+    steps_per_segment: int = 1
+    """Time steps in each segment, `stride` frames apart."""
+    frames_per_segment: int = 1
+    """Consecutive frames F stacked in a time step."""
+    stride: int = 8
+    """Frames between the time steps of dense sampling, or of a segment."""
+    resize: int = 256
+    """Short side that frames are resized to, in pixels."""
+    size: int = 224
+    """Side of the square crops, in pixels."""
+    crops: Literal[1, 3, 10] = 1
+    """The centre; three along the longer side; or corners, centre and their mirrors."""
+    average: Literal["logits", "probs"] = "logits"
+    """What is averaged over the views."""
+
+    def __post_init__(self) -> None:
+        hints = get_type_hints(ViewPlan)
+        for name, value in vars(self).items():
+            choices = get_args(hints[name])
+            if choices and value not in choices:
+                raise UserError(f"view plan: {name} must be one of {', '.join(map(str, choices))}, found {value!r}")
+            if not choices and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+                raise UserError(f"view plan: {name} must be a whole number from 1 up, found {value!r}")
+        if self.steps_per_segment > 1 and self.frames_per_segment > self.stride:
+            raise UserError(
+                f"view plan: steps {self.stride} frames apart cannot have {self.frames_per_segment} frames each"
+            )
+        if self.size > self.resize:
+            raise UserError(f"view plan: crops of {self.size} pixels need frames resized to as much, not {self.resize}")
+
+    @property
+    def num_views(self) -> int:
+        """Views V of a video: clips times crops."""
+        return self.num_clips * self.crops
+
+    def frame_indices(self, num_frames: int) -> Tensor:
+        """(num_clips, T, F) int64: the frames of each clip, the same each time. Raises ValueError below 1 frame."""
+        return clip_indices(
+            num_frames,
+            self.num_clips,
+            self.num_segments,
+            sampling=self.sampling,
+            steps_per_segment=self.steps_per_segment,
+            stride=self.stride,
+            frames_per_segment=self.frames_per_segment,
+        )
+
+    def named(self, name: str) -> ViewPlan:
+        """The protocol called `name` at this plan's sizes and segments; "one" is this plan. Raises UserError."""
+        if name == "one":
+            return self
+        shared = {field.name for field in dataclasses.fields(InputConfig)} & set(vars(self))
+        return view_plan(name, InputConfig(**{field: getattr(self, field) for field in shared}))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The plan as JSON values."""
+        return dataclasses.asdict(self)
+
+    @staticmethod
+    def from_dict(values: Mapping[str, Any]) -> ViewPlan:
+        """What `to_dict` gave; fields left out keep their defaults. Raises UserError for a field or value unknown."""
+        fields = [field.name for field in dataclasses.fields(ViewPlan)]
+        for name in values:
+            if name not in fields:
+                raise unknown("setting of a view plan", name, fields)
+        return ViewPlan(**values)
+
+
+def view_plan(name: str, input: InputConfig) -> ViewPlan:
+    """The protocol called `name`, for a network trained on `input`.
+
+    one: a clip, its centre crop. two-clip: two clips at full resolution, centre crop (TSM's "2 clips").
+    ten-by-three: ten clips × three crops at full resolution, probabilities averaged (Non-local's protocol).
+    25x10: 25 segments × corners, centre and mirrors (TSN's protocol; its 25 frames are one clip here).
+    25x1: the same without the crops, ten times as quick.
+
+    Raises:
+        UserError: no such protocol, or crops larger than the frames.
+    """
+    plan = ViewPlan(
+        modality=input.modality,
+        sampling=input.sampling,
+        num_segments=input.num_segments,
+        steps_per_segment=input.steps_per_segment,
+        frames_per_segment=input.frames_per_segment,
+        stride=input.stride,
+        resize=input.resize,
+        size=input.size,
+    )
+    match name:
+        case "one":
+            return plan
+        case "two-clip":
+            return dataclasses.replace(plan, num_clips=2, size=plan.resize)
+        case "ten-by-three":
+            return dataclasses.replace(plan, num_clips=10, crops=3, size=plan.resize, average="probs")
+        case "25x10":
+            return dataclasses.replace(plan, sampling="segments", num_segments=25, crops=10)
+        case "25x1":
+            return dataclasses.replace(plan, sampling="segments", num_segments=25)
+        case _:
+            raise unknown("view plan", name, VIEWS)

@@ -1,0 +1,1 @@
+"""Processes that may crash, hang or grow."""

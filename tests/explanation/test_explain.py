@@ -1,0 +1,262 @@
+"""Heat maps: what lights up is where and when the signal is, for every model and method."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from kinesics.errors import UserError
+from kinesics.explanation.guided import GuidedReLU, GuidedReLUs, guided_gradient
+from kinesics.explanation.methods import METHODS, How, cam, enlarged, explain, gradcam, gradcam_pp, stage_of
+from kinesics.explanation.pixels import Baseline, baseline_clip, integrated_gradients, occlusion
+from kinesics.explanation.question import Question
+from kinesics.models.backbones.backbone import Backbone
+from kinesics.models.backbones.c3d import C3D
+from kinesics.models.build import MODELS
+from kinesics.models.heads.average import AverageHead
+from kinesics.models.recognizer import Recognizer
+from tests.explanation.spots import CELLS, SIDE, SIZE, STEPS, Place, length_of, seeing_model, spotted
+
+SOME = (
+    "tsn_resnet18",
+    "tsm_efficientnet_lite0",
+    "mlfe_mobilenetv2",
+    "stp_bninception",
+    "tefe_efficientnet_lite0",
+    "mdt_resnet18",
+    "kpsem_resnet18",
+    "plain_mfnet",
+)
+"""One model of every system, and every kind of backbone."""
+QUICK = How(steps=8, grid=3)
+
+
+def gain(maps: Tensor, place: Place, length: int = 1) -> tuple[float, float, float]:
+    """The share of heat in a spot, in its time step and in its place, each beside what even heat would have."""
+    t, row, column = place
+    heat = F.avg_pool3d(enlarged(maps, (STEPS * length, SIZE, SIZE))[None], (length, 1, 1))[0]
+    area = (slice(row * SIDE, (row + 1) * SIDE), slice(column * SIDE, (column + 1) * SIDE))
+    total = heat.sum()
+    inside, step, spot = heat[t][area].sum(), heat[t].sum(), heat[:, area[0], area[1]].sum()
+    return (
+        float(inside / total) * STEPS * CELLS**2,
+        float(step / total) * STEPS,
+        float(spot / total) * CELLS**2,
+    )
+
+
+def check(name: str, method: str, place: Place, how: How = QUICK) -> None:
+    model = seeing_model(name)
+    length = length_of(model)
+    question = Question(model, spotted(place, model.channels, length=length), 0)
+    free = (place[0] + 1) % STEPS * length
+    empty = Question(model, question.clip[:, [free] * STEPS * length], 0)
+    assert question.ask(question.clip) > empty.ask(empty.clip), "the model sees the spot"
+    whole, when, where = gain(explain(question, method, how), place, length)
+    assert whole >= 3, f"{name} {method}: {whole:.1f} times its share of area and time"
+    # A time step between others has three quarters of its heat in maps of half as many, and TEA mixes all neighbours.
+    assert when >= (1.3 if name.startswith("tea") else 1.5 if length > 1 else 2)
+    assert where >= 1.3
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", SOME)
+def test_heat_lies_where_and_when_the_spot_is(name: str, method: str) -> None:
+    check(name, method, (2, 1, 1))
+
+
+@pytest.mark.parametrize("method", ["cam", "gradcam", "gradcam++", "guided-gradcam"])
+def test_heat_follows_the_spot(method: str) -> None:
+    check("tsn_resnet18", method, (1, 1, 2))
+    model = seeing_model("tsn_resnet18")
+    elsewhere = gain(explain(Question(model, spotted((1, 1, 2), 3), 0), method), (3, 1, 0))
+    assert elsewhere[0] < 0.5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", MODELS)
+def test_heat_lies_in_the_spot_for_every_model(name: str, method: str) -> None:
+    long = name.startswith(("plain_c3d", "plain_r2plus1d"))  # their clips are 64 and 32 frames long here
+    check(name, method, (2, 1, 1), QUICK if long else How())
+
+
+@pytest.mark.parametrize("name", ["tsn_resnet18", "stp_bninception", "tefe_efficientnet_lite0"])
+def test_a_class_activation_map_adds_up_to_the_score(name: str) -> None:
+    model = seeing_model(name)
+    question = Question(model, spotted((2, 1, 1), 3), 0)
+    features, gradient = question.stage("layer5")
+    with torch.no_grad():
+        score = question.score(question.logits()[None] - model.head.fc.bias)
+    assert float((features * gradient).sum()) == pytest.approx(float(score), rel=1e-3)
+
+
+@pytest.mark.parametrize("baseline", ["grey", "still"])
+def test_integrated_gradients_add_up_to_what_the_clip_adds(baseline: Baseline) -> None:
+    model = seeing_model("tsn_resnet18")
+    question = Question(model, spotted((2, 1, 1), 3), 0)
+    found = integrated_gradients(question, baseline, steps=16)
+    with torch.no_grad():
+        wanted = question.ask(question.clip) - question.ask(baseline_clip(question.clip, baseline))
+    assert float(found.sum()) == pytest.approx(float(wanted), rel=0.12)
+
+
+def test_occlusion_is_the_fall_of_the_score() -> None:
+    model = seeing_model("tsm_resnet18")
+    question = Question(model, spotted((2, 1, 1), 3), 0)
+    found = occlusion(question, "grey", grid=3)
+    covered = question.clip.clone()
+    covered[0, 2, :, SIDE : 2 * SIDE, SIDE : 2 * SIDE] = 0
+    with torch.no_grad():
+        wanted = question.ask(question.clip) - question.ask(covered)
+    assert found.shape == (STEPS, 3, 3)
+    assert float(found[2, 1, 1]) == pytest.approx(float(wanted), abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["cam", "gradcam", "gradcam++", "guided-gradcam"])
+def test_what_all_classes_share_explains_nothing(method: str) -> None:
+    model = seeing_model("tsn_resnet18")
+    question = Question(model, spotted((2, 1, 1), 3), 0)
+    before, kept = explain(question, method), model.head.fc.weight.detach().clone()
+    with torch.no_grad():
+        model.head.fc.weight.add_(0.1)
+    try:
+        after = explain(question, method)
+        alone = explain(Question(model, question.clip, 0, multi_label=True), method)
+    finally:
+        with torch.no_grad():
+            model.head.fc.weight.copy_(kept)
+    assert torch.allclose(before, after, atol=1e-3 * float(before.max()))
+    assert not torch.allclose(alone, after, atol=1e-2 * float(after.max())), "labels for themselves are not compared"
+
+
+@pytest.mark.parametrize("method", ["cam", "gradcam", "gradcam++", "guided-gradcam"])
+def test_frames_that_change_places_take_their_maps_along(method: str) -> None:
+    model = seeing_model("tsn_resnet18")
+    clip, order = spotted((2, 1, 1), 3), torch.tensor([2, 0, 3, 1])
+    straight = explain(Question(model, clip, 0), method)
+    mixed = explain(Question(model, clip[:, order], 0), method)
+    assert torch.allclose(mixed, straight[order], atol=1e-3 * float(straight.max()))
+
+
+def test_maps_by_hand() -> None:
+    features = torch.tensor([[[[2.0, 1.0]], [[0.0, 3.0]]]])  # one frame, two channels, 1 × 2 cells
+    gradient = torch.tensor([[[[1.0, 3.0]], [[-1.0, 0.0]]]])
+    assert cam(features, gradient).tolist() == [[[2.0, 3.0]]]
+    assert gradcam(features, gradient).tolist() == [[[4.0, 0.5]]]  # weights 2 and -½
+    below = 2 * torch.tensor([1.0, 9.0]) + (2 * 1 + 1 * 27)
+    weight = float((torch.tensor([1.0, 9.0]) / below * torch.tensor([1.0, 3.0])).sum())
+    assert torch.allclose(gradcam_pp(features, gradient), torch.tensor([[[2 * weight, weight]]]))
+
+
+def test_guided_relus_take_the_place_of_all_kinds() -> None:
+    x = torch.tensor([-1.0, 2.0, 7.0, 3.0], requires_grad=True)
+    down = torch.tensor([1.0, 1.0, 1.0, -1.0])
+    kinds = {
+        "F.relu": (F.relu, [0, 1, 1, 0]),
+        "in place": (lambda v: F.relu(v + 0, inplace=True), [0, 1, 1, 0]),
+        "torch": (torch.relu, [0, 1, 1, 0]),
+        "method": (lambda v: v.relu(), [0, 1, 1, 0]),
+        "module": (nn.ReLU(), [0, 1, 1, 0]),
+        "module in place": (lambda v: nn.ReLU(inplace=True)(v + 0), [0, 1, 1, 0]),
+        "relu6": (lambda v: F.relu6(v + 0, inplace=True), [0, 1, 0, 0]),
+        "module 6": (nn.ReLU6(), [0, 1, 0, 0]),
+        "another": (nn.Hardtanh(-5.0, 5.0), [1, 1, 0, -1]),
+    }
+    for name, (kind, wanted) in kinds.items():
+        with GuidedReLUs():
+            y = kind(x)
+        assert torch.equal(y, kind(x)), name
+        (gradient,) = torch.autograd.grad((y * down).sum(), x)
+        assert gradient.tolist() == wanted, name
+    (plain,) = torch.autograd.grad((F.relu(x) * down).sum(), x)
+    assert plain.tolist() == [0, 1, 1, -1], "outside of the context nothing is changed"
+
+
+@pytest.mark.parametrize("name", SOME)
+def test_the_guided_network_answers_as_before(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = seeing_model(name)
+    question = Question(model, spotted((2, 1, 1), model.channels), 0)
+    calls = []
+    forward = GuidedReLU.forward
+    monkeypatch.setattr(GuidedReLU, "forward", staticmethod(lambda *a: calls.append(1) or forward(*a)))
+    with torch.no_grad(), GuidedReLUs():
+        guided = question.ask(question.clip)
+    with torch.no_grad():
+        assert torch.allclose(guided, question.ask(question.clip), atol=1e-4)
+    assert len(calls) > 15
+    assert guided_gradient(question).shape == question.clip.shape[1:]
+
+
+class Halving(Backbone):
+    """A backbone that convolves over time: two time steps to one, and 16 pixels to one."""
+
+    widths = dict.fromkeys(("layer2", "layer3", "layer4", "layer5"), 3)
+    time_strides = (2, 2, 2, 2)
+
+    def forward_stages(self, clips: Tensor, names: tuple[str, ...] = ("layer5",)) -> dict[str, Tensor]:
+        x = F.avg_pool3d(clips.transpose(1, 2), (2, 16, 16)).transpose(1, 2)
+        return dict.fromkeys(names, x)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_features_of_fewer_time_steps_are_spread_over_the_clip(method: str) -> None:
+    head = AverageHead(Halving.widths, 2, 0.0)
+    with torch.no_grad():
+        head.fc.weight.copy_(torch.tensor([[1.0, 1, 1], [-1, -1, -1]]))
+    model = Recognizer(
+        "tsn_resnet18", Halving(), head, num_classes=2, modality="rgb", arguments={"frames_per_segment": 1}
+    ).eval()
+    clip = torch.zeros(1, STEPS, 3, SIZE, SIZE)
+    clip[0, 2, :, SIDE : 2 * SIDE, SIDE : 2 * SIDE] = 1
+    maps = explain(Question(model, clip, 0), method, QUICK)
+    by_pixels = method in ("guided-gradcam", "integrated-gradients")
+    assert maps.shape[0] == (STEPS if by_pixels else STEPS // 2)
+    heat = enlarged(maps, (STEPS, SIZE, SIZE))
+    assert heat.shape == (STEPS, SIZE, SIZE)
+    assert heat[2:].sum() > 2 * heat[:2].sum()
+
+
+def test_stages_without_places_are_not_weighed() -> None:
+    model = seeing_model("tsn_resnet18")
+    assert [stage_of(method, model) for method in ("cam", "gradcam", "occlusion")] == ["layer5", "layer4", None]
+    question = Question(model, spotted((2, 1, 1), 3), 0)
+    before = explain(question, "cam", How("layer4"))
+    model.backbone.mapped = C3D.mapped
+    try:
+        assert [stage_of(method, model) for method in ("cam", "gradcam", "occlusion")] == ["layer4", "layer4", None]
+        assert torch.equal(explain(question, "cam"), before)
+        with pytest.raises(UserError, match="the features of layer5 have no places in tsn_resnet18; layer2, layer3, "):
+            explain(question, "cam", How("layer5"))
+    finally:
+        del model.backbone.mapped
+
+
+def test_maps_are_spread_evenly_over_time() -> None:
+    maps = torch.tensor([0.0, 4.0])[:, None, None].expand(2, 3, 3)
+    assert enlarged(maps, (4, 6, 6))[:, 0, 0].tolist() == [0, 1, 3, 4]
+    assert torch.equal(enlarged(maps, (2, 3, 3)), maps)
+
+
+def test_unknown_names_are_told() -> None:
+    model = seeing_model("tsn_resnet18")
+    question = Question(model, spotted((2, 1, 1), 3), 0)
+    with pytest.raises(UserError, match=r"unknown method 'gradcan'; did you mean 'gradcam'"):
+        explain(question, "gradcan")
+    with pytest.raises(UserError, match=r"unknown stage 'layer6'; did you mean 'layer"):
+        How(stage="layer6")
+    with pytest.raises(UserError, match="unknown baseline"):
+        integrated_gradients(question, "black")  # type: ignore[arg-type]
+
+
+def test_one_clip_goes_through_the_network_at_a_time_but_for_occlusion() -> None:
+    model = seeing_model("tsn_resnet18")
+    seen: list[tuple[int, ...]] = []
+    hook = model.backbone.conv1.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    try:
+        explain(Question(model, spotted((2, 1, 1), 3), 0), "gradcam")
+    finally:
+        hook.remove()
+    assert seen == [(STEPS, 3, SIZE, SIZE)], "one forward pass of one clip"

@@ -1,0 +1,118 @@
+"""Checkpoints of other projects load strictly, told by their names."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from kinesics.models.build import create_model
+from kinesics.models.weights.convert import convert
+from kinesics.models.weights.load import load_weights
+from tests.models.names import filled, mobilenetv2, resnet, tsm_names
+
+
+def mmaction2_names(state: dict[str, Tensor], *, shift: bool) -> dict[str, Tensor]:
+    """A ResNet as MMAction2 saves it."""
+    renamed = {}
+    for name, tensor in state.items():
+        *block, layer, kind = name.split(".")
+        if layer == "fc":
+            renamed[f"cls_head.fc_cls.{kind}"] = tensor
+            continue
+        if block and block[-1] == "downsample":
+            layer = {"0": "conv", "1": "bn"}[layer]
+        elif layer.startswith("conv"):
+            layer += ".conv.net" if shift and block and layer == "conv1" else ".conv"
+        else:
+            layer = f"conv{layer[2:]}.bn"
+        renamed[".".join(["backbone", *block, layer, kind])] = tensor
+    return renamed
+
+
+def expect_all(path: Path, name: str, state: dict[str, Tensor], *, kind: str, classes: int = 7) -> None:
+    """The file loads strictly into the model, and every tensor stands where its public name says."""
+    model = create_model(name, classes)
+    report = load_weights(model, path)
+    assert report.kind == kind
+    assert report.missing == report.unexpected == ()
+    assert report.adapted == {}
+    assert len(report.matched) == len(model.state_dict())
+    head = {"fc.", "classifier.1.", "_fc."}
+    for public, tensor in state.items():
+        ours = f"backbone.{public}"
+        if any(public.startswith(start) for start in head):
+            ours = f"head.fc.{public.rpartition('.')[2]}"
+        assert torch.equal(model.state_dict()[ours], tensor), public
+
+
+def test_names_of_others_by_hand() -> None:
+    examples = {
+        "module.base_model.conv1.weight": "backbone.conv1.weight",
+        "module.base_model.layer1.0.conv1.net.weight": "backbone.layer1.0.conv1.weight",
+        "module.base_model.layer1.0.downsample.0.weight": "backbone.layer1.0.downsample.0.weight",
+        "module.new_fc.bias": "head.fc.bias",
+    }
+    kind, converted = convert({name: torch.zeros(1) for name in examples})
+    assert kind == "TSN/TSM repository"
+    assert list(converted) == list(examples.values())
+    examples = {
+        "backbone.conv1.conv.weight": "backbone.conv1.weight",
+        "backbone.conv1.bn.running_var": "backbone.bn1.running_var",
+        "backbone.layer1.0.conv1.conv.net.weight": "backbone.layer1.0.conv1.weight",
+        "backbone.layer1.0.conv3.bn.weight": "backbone.layer1.0.bn3.weight",
+        "backbone.layer1.0.downsample.conv.weight": "backbone.layer1.0.downsample.0.weight",
+        "backbone.layer1.0.downsample.bn.bias": "backbone.layer1.0.downsample.1.bias",
+        "cls_head.fc_cls.weight": "head.fc.weight",
+    }
+    kind, converted = convert({name: torch.zeros(1) for name in examples})
+    assert kind == "MMAction2"
+    assert list(converted) == list(examples.values())
+
+
+def test_torchvision_files(tmp_path: Path) -> None:
+    state = filled(resnet((2, 2, 2, 2), bottleneck=False, classes=7))
+    torch.save(OrderedDict(state), tmp_path / "a.pth")
+    expect_all(tmp_path / "a.pth", "tsm_resnet18", state, kind="backbone")
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, tmp_path / "a.safetensors")
+    expect_all(tmp_path / "a.safetensors", "tsn_resnet18", state, kind="backbone")
+    state = filled(mobilenetv2(classes=7))
+    torch.save({"model": state}, tmp_path / "b.pt")
+    expect_all(tmp_path / "b.pt", "tsm_mobilenetv2", state, kind="backbone")
+
+
+@pytest.mark.parametrize(("name", "depths", "bottleneck"), [("18", (2, 2, 2, 2), False), ("50", (3, 4, 6, 3), True)])
+def test_resnets_of_tsm_and_mmaction2(tmp_path: Path, name: str, depths: tuple[int, ...], bottleneck: bool) -> None:
+    state = filled(resnet(depths, bottleneck=bottleneck, classes=7))
+    wrapped = {"epoch": 3, "arch": "resnet", "state_dict": tsm_names(state), "optimizer": {}, "best_prec1": 71.2}
+    torch.save(wrapped, tmp_path / "tsm.pth.tar")
+    expect_all(tmp_path / "tsm.pth.tar", f"tsm_resnet{name}", state, kind="TSN/TSM repository")
+    for shift in (False, True):
+        torch.save({"meta": {"epoch": 1}, "state_dict": mmaction2_names(state, shift=shift)}, tmp_path / "mm.pth")
+        expect_all(tmp_path / "mm.pth", f"tsm_resnet{name}", state, kind="MMAction2")
+
+
+@pytest.mark.parametrize(
+    ("style", "prefix", "head", "kind"),
+    [
+        ("tsm", "module.base_model.", "module.new_fc", "TSN/TSM repository"),
+        ("mm", "backbone.", "cls_head.fc_cls", "MMAction2"),
+    ],
+)
+def test_mobilenets_of_tsm_and_mmaction2(tmp_path: Path, style: str, prefix: str, head: str, kind: str) -> None:
+    public = filled(mobilenetv2(classes=7))
+    layers = [name for name in public if not name.startswith("classifier")]
+    theirs = dict(zip(mobilenetv2(style), layers, strict=True))  # both tables list the layers in the same order
+    state = {prefix + name: public[layer] for name, layer in theirs.items()}
+    state |= {f"{head}.weight": public["classifier.1.weight"], f"{head}.bias": public["classifier.1.bias"]}
+    torch.save({"state_dict": state}, tmp_path / "m.pth")
+    expect_all(tmp_path / "m.pth", "tsm_mobilenetv2", public, kind=kind)
+
+
+def test_torchvisions_mobilenet_with_a_wrapped_first_layer() -> None:
+    _, converted = convert({"base_model.features.3.conv.0.net.0.weight": torch.zeros(1)})
+    assert list(converted) == ["backbone.features.3.conv.0.0.weight"]

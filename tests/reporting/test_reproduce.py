@@ -1,0 +1,52 @@
+"""The printed command makes the same recipe."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+import pytest
+
+from kinesics.cli.training import TrainFlags, recipe_flags, with_arguments
+from kinesics.recipes import RECIPES, recipe
+from kinesics.reporting.reproduce import nearest, test_command, train_command
+from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
+from tests.tiny import tiny_recipe
+
+ODD = Recipe(
+    name="a name with blanks",
+    model=ModelConfig(system="tsm", weights=None, arguments={"direction": "past", "fold_div": 4}),
+    input=InputConfig(flip=False, crop="centre"),
+    optim=OptimConfig(milestones=(), clip_norm=None, learning_rate=1e-5, epochs=3),
+    seed=7,
+)
+MOVED = replace(
+    recipe("tsn", preset="few"), name="mdt", model=ModelConfig("mdt", "efficientnet_lite0"), input=InputConfig(size=96)
+)
+"""Nearer to another system's recipe than to its own."""
+
+
+@pytest.mark.parametrize("wanted", [tiny_recipe("tsm"), recipe("stp_flow"), recipe("tsn", preset="few"), ODD, MOVED])
+def test_the_command_gives_the_recipe_back(wanted: Recipe) -> None:
+    words = shlex.split(train_command(wanted, "a set.csv", "run"))
+    assert words[:2] == ["kinesics", "train"]
+    assert recipe(words[2]).model.system == wanted.model.system
+    flags = recipe_flags(TrainFlags, words[2:], "train")
+    assert with_arguments(flags.recipe, flags.model_args) == wanted
+    assert (str(flags.data), str(flags.out)) == ("a set.csv", "run")
+    assert (flags.flow is not None) == (wanted.input.modality == "flow")
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_recipe_as_it_is_needs_no_flags(name: str) -> None:
+    assert nearest(recipe(name)) == (name, None)
+    assert nearest(recipe(name, preset="few")) == (name, "few")
+    assert (
+        train_command(recipe(name), "s.csv", "r").removesuffix(" --flow FLOW").endswith(f"{name} --data s.csv --out r")
+    )
+
+
+def test_the_test_is_that_of_the_scores() -> None:
+    assert (
+        test_command("my run", {"split": "val", "views": "25x1"}) == "kinesics test 'my run' --split val --views 25x1"
+    )
