@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from kinesics.data.prepare import prepare
     from kinesics.inference.predictor import load
     from kinesics.models.build import create_model
+    from kinesics.models.registry import list_models, register_backbone, register_head, register_system
+    from kinesics.models.system import System
     from kinesics.recipes import recipe
     from kinesics.reporting.build import report
     from kinesics.training.train import train
@@ -33,6 +35,11 @@ _HOMES = {
     "calibrate": "kinesics.analysis.calibrate",
     "compare": "kinesics.analysis.compare",
     "create_model": "kinesics.models.build",
+    "list_models": "kinesics.models.registry",
+    "register_backbone": "kinesics.models.registry",
+    "register_head": "kinesics.models.registry",
+    "register_system": "kinesics.models.registry",
+    "System": "kinesics.models.system",
     "cross_validate": "kinesics.analysis.cross_validate",
     "load": "kinesics.inference.predictor",
     "prepare": "kinesics.data.prepare",
@@ -48,15 +55,20 @@ _HOMES = {
 __all__ = [
     "Prediction",
     "Scores",
+    "System",
     "__version__",
     "calibrate",
     "compare",
     "create_model",
     "cross_validate",
+    "list_models",
     "load",
     "prepare",
     "probe",
     "recipe",
+    "register_backbone",
+    "register_head",
+    "register_system",
     "report",
     "test",
     "train",

@@ -14,8 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kinesics.models.build import BACKBONES, PARTS, create_model, fixes_steps
+from kinesics.models.build import create_model, fixes_steps
 from kinesics.models.recognizer import Recognizer
+from kinesics.models.registry import BACKBONES, parts_of
 from kinesics.models.temporal.tea import TemporalConv
 from kinesics.training.optim import NORMS
 
@@ -71,7 +72,7 @@ def seeing_model(name: str) -> Recognizer:
     torch.manual_seed(0)
     arguments: dict[str, Any] = {}
     if fixes_steps(name):
-        even = BACKBONES[PARTS[name][1]]().time_strides[-1]
+        even = BACKBONES[parts_of(name)[1]].time_strides[-1]
         arguments = {"num_steps": STEPS * even, **({"identity": True} if name.startswith("tefe") else {})}
     model = create_model(name, 2, dropout=0.0, **arguments)
     clips, mask = learning_clips(model.channels)

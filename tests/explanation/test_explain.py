@@ -14,9 +14,9 @@ from kinesics.explanation.pixels import Baseline, baseline_clip, integrated_grad
 from kinesics.explanation.question import Question
 from kinesics.models.backbones.backbone import Backbone
 from kinesics.models.backbones.c3d import C3D
-from kinesics.models.build import MODELS
 from kinesics.models.heads.average import AverageHead
 from kinesics.models.recognizer import Recognizer
+from kinesics.models.registry import list_models
 from tests.explanation.spots import CELLS, SIDE, SIZE, STEPS, Place, length_of, seeing_model, spotted
 
 SOME = (
@@ -77,7 +77,7 @@ def test_heat_follows_the_spot(method: str) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("name", list_models())
 def test_heat_lies_in_the_spot_for_every_model(name: str, method: str) -> None:
     long = name.startswith(("plain_c3d", "plain_r2plus1d"))  # their clips are 64 and 32 frames long here
     check(name, method, (2, 1, 1), QUICK if long else How())

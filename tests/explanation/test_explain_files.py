@@ -19,8 +19,9 @@ from kinesics.explanation.question import Question
 from kinesics.explanation.shown import Shown, chosen_frame, show
 from kinesics.explanation.views import SYSTEM_VIEWS, chosen_views, views_of
 from kinesics.inference.predictor import Predictor, load
-from kinesics.models.build import SYSTEMS, create_model
+from kinesics.models.build import create_model
 from kinesics.models.recognizer import Recognizer
+from kinesics.models.registry import SYSTEMS
 from kinesics.runs.model_file import Contract, save_model
 from kinesics.values import Prediction
 from kinesics.video.view_plan import ViewPlan

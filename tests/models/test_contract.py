@@ -13,54 +13,18 @@ from torch import Tensor, nn
 
 from kinesics.errors import UserError
 from kinesics.models.backbones.backbone import STAGES, InputNorm
-from kinesics.models.build import (
-    BACKBONES,
-    CLIP_BACKBONES,
-    FRAME_BACKBONES,
-    MODELS,
-    SYSTEMS,
-    create_model,
-    fixes_steps,
-    model_table,
-)
+from kinesics.models.build import create_model, fixes_steps, model_table
 from kinesics.models.recognizer import Recognizer
+from kinesics.models.registry import BACKBONES, SYSTEMS, list_models
 from kinesics.training.optim import NORMS
 from tests.models.names import RESNETS, mobilenetv2
 
-PARAMETERS = {
-    "resnet18": 11_689_512,
-    "resnet34": 21_797_672,
-    "resnet50": 25_557_032,
-    "res2net50": 25_699_120,
-    "mobilenetv2": 3_504_872,
-    "efficientnet_lite0": 4_652_008,
-    "bninception": 11_295_240,
-}
-"""With 1000 classes, as torchvision, the Res2Net repository, the lite0 package and tsn-pytorch count."""
 MULTIPLES = {"stp": 4, "kpsem": 4}
 """Systems whose clips have so many time steps or a multiple, as segments or at the least."""
 
 
-SIZES = {
-    "c3d": ((16, 24), (8, 12), (4, 6), (1, 1)),
-    "r2plus1d18": ((32, 48), (16, 24), (8, 12), (4, 6)),
-    "r2plus1d34": ((32, 48), (16, 24), (8, 12), (4, 6)),
-    "i3d50": ((16, 24), (8, 12), (4, 6), (4, 6)),
-}
-"""Heights and widths of the stages for frames of 64 × 96, where the strides are not 4, 8, 16 and 32."""
-STEPS = {
-    "r3d50": (2, 2, 2, 2),
-    "mfnet": (2, 2, 2, 2),
-    "c3d": (2, 1, 1, 1),
-    "r2plus1d18": (3, 2, 1, 1),
-    "r2plus1d34": (3, 2, 1, 1),
-    "i3d50": (3, 2, 2, 2),
-}
-"""Time steps of the stages for clips of 3, where they are not 3."""
-
-
-TALL_KERNELS = ("r2plus1d18", "r2plus1d34", "i3d50")
-"""Backbones with kernels of T×1×1, after which PyTorch itself does not keep channels last."""
+MODELS = list_models()
+FRAME_BACKBONES = [name for name, backbone in BACKBONES.items() if not backbone.sees_time]
 
 LARGE = ("resnet34", "resnet50", "res2net50", "bninception", "r2plus1d34")
 """Backbones whose code is that of a smaller one, or that one system is enough to try."""
@@ -123,11 +87,10 @@ def clips(n: int = 1, t: int = 3, h: int = 40, w: int = 40, channels: int = 3) -
 
 
 def test_names_are_systems_times_backbones() -> None:
-    assert set(MODELS) == {
-        f"{name}_{backbone}" for name, system in SYSTEMS.items() for backbone in system.backbones or FRAME_BACKBONES
-    }
-    assert [row["model"] for row in model_table()] == list(MODELS)
-    assert {"tsn_resnet50", "tsm_mobilenetv2", "tsm_efficientnet_lite0"} <= set(MODELS)
+    assert [row["model"] for row in model_table()] == MODELS
+    assert {"tsn_resnet50", "tsm_mobilenetv2", "tsm_efficientnet_lite0", "plain_mfnet", "kpsem_r3d50"} <= set(MODELS)
+    assert not {"tsm_mfnet", "plain_resnet50", "kpsem_c3d", "tea_resnet50"} & set(MODELS)
+    assert {name.partition("_")[0] for name in MODELS} == set(SYSTEMS)
 
 
 @pytest.mark.parametrize("name", EACH)
@@ -218,24 +181,29 @@ def test_channels_last_gives_the_same_and_stays(settled: Settled, name: str) -> 
     packed = copy.deepcopy(model).channels_last()
     with torch.no_grad():
         layer4 = packed.backbone.forward_stages(x, ["layer4"])["layer4"].flatten(0, 1)
-        assert layer4.is_contiguous(memory_format=torch.channels_last) or model.backbone_name in TALL_KERNELS
+        assert layer4.is_contiguous(memory_format=torch.channels_last) or tall(packed.backbone)
         assert torch.allclose(packed(x), model(x), atol=close(name))
 
 
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_stages_have_their_strides_and_widths(settled: Settled, backbone: str) -> None:
-    model = settled(f"{'plain' if backbone in CLIP_BACKBONES else 'tsm'}_{backbone}")
+def tall(backbone: nn.Module) -> bool:
+    """Whether a backbone has kernels of T×1×1, after which PyTorch itself does not keep channels last."""
+    kernels = [module.kernel_size for module in backbone.modules() if isinstance(module, nn.Conv3d)]
+    return any(kernel[0] > 1 and kernel[1:] == (1, 1) for kernel in kernels)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_stages_have_their_strides_and_widths(settled: Settled, name: str) -> None:
+    model = settled(f"{'plain' if BACKBONES[name].sees_time else 'tsm'}_{name}")
     backbone = model.backbone
-    sizes = SIZES.get(backbone, ((16, 24), (8, 12), (4, 6), (2, 3)))
-    times = STEPS.get(backbone, (3, 3, 3, 3))
     with torch.no_grad():
         features = backbone.forward_stages(clips(2, 3, 64, 96), STAGES)
         assert list(backbone.forward_stages(clips(2, 3, 64, 96), ["layer3"])) == ["layer3"]
-    for name, t, size in zip(STAGES, times, sizes, strict=True):
-        assert features[name].shape == (2, t, backbone.widths[name], *size)
-    assert times == tuple(-(-3 // stride) for stride in backbone.time_strides)
+    for stage, stride, time_stride in zip(STAGES, backbone.strides, backbone.time_strides, strict=True):
+        size = (64 // stride, 96 // stride) if stage in backbone.mapped else (1, 1)
+        assert features[stage].shape == (2, -(-3 // time_stride), backbone.widths[stage], *size)
     assert backbone.widths["layer5"] == backbone.num_features
-    assert model.frame_features(clips(2, 3)).shape == (2, times[-1], backbone.num_features)
+    num_steps = -(-3 // backbone.time_strides[-1])
+    assert model.frame_features(clips(2, 3)).shape == (2, num_steps, backbone.num_features)
     with pytest.raises(KeyError, match="layer6"):
         backbone.forward_stages(clips(), ["layer6"])
 
@@ -251,7 +219,7 @@ def test_the_answer_is_computed_from_the_features_that_are_given(settled: Settle
 @pytest.mark.parametrize("name", [name for name in MODELS if name.startswith(("tsn_", "tsm_"))])
 def test_parameter_counts_are_the_published_ones(name: str) -> None:
     model = create_model(name, 1000)
-    assert sum(p.numel() for p in model.parameters()) == PARAMETERS[model.backbone_name]
+    assert sum(p.numel() for p in model.parameters()) == model.backbone.published_parameters
 
 
 def test_tsm_resnet50_at_400_classes() -> None:

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
-from kinesics.models.build import BACKBONES, MODELS, PARTS, fixes_steps
+from kinesics.models.build import fixes_steps
 from kinesics.models.heads.ordered import cosine_moments
 from kinesics.models.recognizer import Recognizer
+from kinesics.models.registry import BACKBONES, list_models, parts_of
 from kinesics.models.temporal.keypoints import RegionalShifts, spacing
 from kinesics.models.temporal.shift import joined, shifted
 from kinesics.training.optim import NORMS
@@ -26,12 +27,12 @@ SIZE = 64
 
 def some(quick: tuple[str, ...]) -> list[object]:
     """All models' names; those that are not quick are marked slow."""
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in MODELS]
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in list_models()]
 
 
 def time_stride(name: str) -> int:
     """Time steps of a clip for one of the last stage."""
-    return max(BACKBONES[PARTS[name][1]]().time_strides)
+    return max(BACKBONES[parts_of(name)[1]].time_strides)
 
 
 def length(name: str) -> int:

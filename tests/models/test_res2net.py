@@ -11,8 +11,9 @@ from torch import Tensor, nn
 
 from kinesics.errors import UserError
 from kinesics.metrics.cost import cost
-from kinesics.models.backbones.res2net import Res2Block, res2net50
-from kinesics.models.build import MODELS, create_model
+from kinesics.models.backbones.res2net import Res2Block, Res2Net50
+from kinesics.models.build import create_model
+from kinesics.models.registry import list_models
 from kinesics.models.temporal.slot import Temporal, still
 from kinesics.models.weights.load import load_weights
 from kinesics.models.weights.sources import IMAGENET
@@ -34,8 +35,8 @@ def test_counts_are_the_published_ones() -> None:
 
 
 def test_which_systems_stand_in_it() -> None:
-    assert {"tsn_res2net50", "tsm_res2net50", "mlfe_res2net50", "stp_res2net50", "tea_res2net50"} <= set(MODELS)
-    assert not {"tefe_res2net50", "mdt_res2net50"} & set(MODELS)
+    assert {"tsn_res2net50", "tsm_res2net50", "mlfe_res2net50", "stp_res2net50", "tea_res2net50"} <= set(list_models())
+    assert not {"tefe_res2net50", "mdt_res2net50"} & set(list_models())
 
 
 @pytest.mark.parametrize("name", ["tsn_res2net50", "tea_res2net50"])
@@ -135,7 +136,7 @@ def test_the_slot_acts_at_its_places_and_leaves_them_as_they_are_by_default() ->
 
 def test_every_block_tells_its_slot_where_it_is() -> None:
     sites = []
-    res2net50(slot=lambda site: sites.append(site) or Temporal())  # type: ignore[func-returns-value]
+    Res2Net50(slot=lambda site: sites.append(site) or Temporal())  # type: ignore[func-returns-value]
     assert [(site.stage, site.index) for site in sites[:4]] == [
         ("layer2", 0),
         ("layer2", 1),

@@ -14,9 +14,10 @@ from kinesics.errors import UserError
 from kinesics.metrics.cost import cost
 from kinesics.models.backbones.c3d import C3D
 from kinesics.models.backbones.i3d import I3D50
-from kinesics.models.backbones.r2plus1d import r2plus1d18, r2plus1d34
+from kinesics.models.backbones.r2plus1d import R2Plus1D18, R2Plus1D34
 from kinesics.models.backbones.resnet import ResNet
-from kinesics.models.build import MODELS, create_model
+from kinesics.models.build import create_model
+from kinesics.models.registry import list_models
 from kinesics.models.weights import sources
 from kinesics.models.weights.load import load_weights
 from tests.models.names import RESNETS, Shapes, filled, norm
@@ -92,15 +93,15 @@ def test_counts_are_the_published_ones(
 
 
 def test_r2plus1d34_has_its_authors_channels_between() -> None:
-    state = r2plus1d34().state_dict()
+    state = R2Plus1D34().state_dict()
     found = [state[f"layer{stage}.0.conv2.0.0.weight"].shape[0] for stage in (1, 2, 3, 4)]
     assert found == [144, 288, 576, 1152]
-    assert r2plus1d18().layer2[0].conv2[0][0].out_channels == 230
+    assert R2Plus1D18().layer2[0].conv2[0][0].out_channels == 230
 
 
 def test_long_clips_halve_stage_by_stage() -> None:
     x = torch.randn(1, 17, 3, 32, 32)
-    for backbone, times in ((C3D(), [9, 5, 3, 2]), (r2plus1d18(), [17, 9, 5, 3])):
+    for backbone, times in ((C3D(), [9, 5, 3, 2]), (R2Plus1D18(), [17, 9, 5, 3])):
         with torch.no_grad():
             found = backbone.eval().forward_stages(x, ("layer2", "layer3", "layer4", "layer5"))
         assert [features.shape[1] for features in found.values()] == times
@@ -181,6 +182,6 @@ def test_which_public_weights_there_are(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_key_points_want_stages_of_the_same_time_steps() -> None:
-    backbones = {name.partition("_")[2] for name in MODELS if name.startswith("kpsem_")}
+    backbones = {name.partition("_")[2] for name in list_models("kpsem_*")}
     assert {"mfnet", "r3d50"} <= backbones
     assert not backbones & {"c3d", "r2plus1d18", "r2plus1d34", "i3d50"}

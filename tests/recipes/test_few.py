@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from kinesics.analysis.evaluate import test as run_test
-from kinesics.models.build import MODELS
+from kinesics.models.registry import list_models
 from kinesics.recipes import RECIPES, recipe
 from kinesics.training.train import train
 
@@ -37,7 +37,7 @@ def test_few_changes_how_not_what() -> None:
 
 def test_few_keeps_the_backbone_of_those_that_have_no_other() -> None:
     models = {name: recipe(name, preset="few").model.name for name in RECIPES}
-    assert set(models.values()) <= set(MODELS)
+    assert set(models.values()) <= set(list_models())
     assert models["tea"] == "tea_res2net50"
     assert models["mfnet"] == "plain_mfnet"
     assert models["mdt"] == "mdt_efficientnet_lite0"

@@ -55,7 +55,7 @@ def test_a_head_that_is_more_than_one_layer_is_refused(tiny_set: Path) -> None:
 
 
 def test_the_summary_is_what_the_layer_sees() -> None:
-    from kinesics.models.build import HEADS
+    from kinesics.models.registry import HEADS
 
     features = {"layer5": torch.randn(2, 8, 7, 3, 3)}
     for name in ("average", "ordered", "pyramid"):

@@ -16,8 +16,9 @@ from kinesics.errors import UserError, unknown
 from kinesics.inference.scorer import apply
 from kinesics.metrics.accuracy import evaluate
 from kinesics.metrics.bootstrap import Interval
-from kinesics.models.build import FRAME_BACKBONES, create_model
+from kinesics.models.build import create_model
 from kinesics.models.heads.ordered import cosine_moments
+from kinesics.models.registry import list_models
 from kinesics.settings import InputConfig
 from kinesics.training.linear import fit_linear
 from kinesics.values import Scores, VideoItem, one_hot
@@ -119,8 +120,9 @@ def probe(
         VideoError: a video cannot be decoded.
     """
     started = time.monotonic()
-    if backbone not in FRAME_BACKBONES:
-        raise unknown("backbone", backbone, FRAME_BACKBONES)
+    backbones = [model.partition("_")[2] for model in list_models("tsn_*")]
+    if backbone not in backbones:
+        raise unknown("backbone", backbone, backbones)
     manifest = read_manifest(Path(data))
     if len(manifest.classes) < 2:
         raise UserError(f"{manifest.path}: has one class; wanted two or more to tell apart")

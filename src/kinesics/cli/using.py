@@ -172,9 +172,9 @@ def predict(
 def models() -> None:
     """Print the table of systems and backbones."""
     from kinesics.cli.show import show_models
-    from kinesics.models.build import BACKBONES, MODELS, SYSTEMS
+    from kinesics.models.registry import BACKBONES, SYSTEMS, list_models
 
-    show_models({name: system.title for name, system in SYSTEMS.items()}, tuple(BACKBONES), set(MODELS))
+    show_models({name: system.title for name, system in SYSTEMS.items()}, tuple(BACKBONES), set(list_models()))
 
 
 def cost(

@@ -14,7 +14,7 @@ from kinesics.errors import KinesicsError, UserError, unknown
 from kinesics.explanation.question import Question
 from kinesics.inference.decoding import look
 from kinesics.inference.predictor import Predictor
-from kinesics.models.build import SYSTEMS
+from kinesics.models.registry import parts_of
 from kinesics.models.temporal.mdt import KEY
 from kinesics.plots.flow_wheel import Flow, flow_picture, longest_of
 from kinesics.plots.saliency import Frames
@@ -102,7 +102,7 @@ def show(predictor: Predictor, path: Path, label: str | None = None) -> Shown:
 
 def chosen_frame(model: str, frames: int) -> int:
     """Which of a time step's frames stands for it: the key frame of MDT-Net, else the middle one."""
-    own = SYSTEMS[model.partition("_")[0]].frames
+    own = parts_of(model)[0].frames
     return KEY if own > 1 and frames == own else frames // 2
 
 

@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from kinesics.errors import UserError
 from kinesics.explanation.shown import Shown
 from kinesics.models.backbones.backbone import STAGES
-from kinesics.models.build import PARTS
 from kinesics.models.heads.crops import crops_at, peaks, starts
 from kinesics.models.heads.keypoints import KeyPointHead
 from kinesics.models.heads.local import LocalHead
 from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.models.recognizer import Recognizer
+from kinesics.models.registry import parts_of
 from kinesics.models.temporal.mdt import FRAMES, MotionStream
 from kinesics.models.temporal.salience import gain, motion_salience
 from kinesics.models.temporal.tefe import TemporalExtraction
@@ -263,7 +263,7 @@ FLOW_VIEW = View("flow", "the optical flow that the model looks at, in colours",
 
 def views_of(model: Recognizer) -> dict[str, View]:
     """The views that a model has, by their names."""
-    own = SYSTEM_VIEWS.get(PARTS[model.name][0])
+    own = SYSTEM_VIEWS.get(parts_of(model.name)[0].name)
     found = [own] if own and not own.lacks(model) else []
     return {view.name: view for view in [*found, *([FLOW_VIEW] if model.modality == "flow" else [])]}
 
@@ -283,6 +283,6 @@ def chosen_views(model: Recognizer, wanted: str) -> list[View]:
     there = f"it has {', '.join(has)}" if has else "it has none of its own"
     if wanted not in owners:
         raise UserError(f"unknown view '{wanted}'; known: all, none, {', '.join(owners)}")
-    own = SYSTEM_VIEWS.get(PARTS[model.name][0])
+    own = SYSTEM_VIEWS.get(parts_of(model.name)[0].name)
     why = f" ({own.lacks(model)})" if own and own.name == wanted else f", which belongs to {owners[wanted]}"
     raise UserError(f"{model.name} has no view '{wanted}'{why}; {there}")

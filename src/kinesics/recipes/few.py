@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinesics.models.build import MODELS
+from kinesics.models.registry import list_models
 from kinesics.settings import Recipe
 
 LITE = "efficientnet_lite0"
@@ -26,7 +26,7 @@ def few(recipe: Recipe) -> Recipe:
         name=f"{recipe.name}-few",
         model=replace(
             recipe.model,
-            backbone=LITE if f"{recipe.model.system}_{LITE}" in MODELS else recipe.model.backbone,
+            backbone=LITE if list_models(f"{recipe.model.system}_{LITE}") else recipe.model.backbone,
             arguments={**recipe.model.arguments, **ORDERED.get(recipe.model.system, {})},
         ),
         input=replace(recipe.input, resize=216, size=192, crop="resized", color_jitter=jitter),

@@ -10,6 +10,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from kinesics.models.temporal.stream import TemporalStream
+
 STAGES = ("layer2", "layer3", "layer4", "layer5")
 """The papers' Conv2_x … Conv5_x: strides 4, 8, 16 and 32. layer5 is what the classifier sees."""
 
@@ -44,20 +46,27 @@ IMAGENET = InputNorm(mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225))
 class Backbone(nn.Module):
     """A backbone without its classifier. Subclasses give `stem` and `stage`, and fill in the facts below.
 
+    A class is called with the number of input channels and, unless it `sees_time`, a slot.
+
     num_features: channels of layer5. widths: channels of every stage. first_conv: the first convolution's name.
+    sees_time: whether its own convolutions go over time; such a backbone has no slots.
+    strides: pixels of the input for one place of each stage of STAGES, where its features have places.
+    published_parameters: how many its authors count, with a classifier of 1000 classes; None where they count another.
     time_strides: time steps of a clip for one of each stage of STAGES.
     mapped: the stages whose features have places; the last may have fully connected layers at its end.
     stem_width: channels of the stem's output, where the backbone takes a stream beside it.
     stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0; what learns
         slower or stays frozen is told by it.
-    temporal_stream: None, or a module that takes the clips apart: it gives the frames for the stem, and what is added
-        to the stem's and to stages' outputs.
+    temporal_stream: None, or a module beside the first stages.
     """
 
     input_norm: InputNorm = IMAGENET
     num_features: int
     widths: dict[str, int]
     stem_width: int
+    sees_time: bool = False
+    strides: tuple[int, int, int, int] = (4, 8, 16, 32)
+    published_parameters: int | None = None
     time_strides: tuple[int, int, int, int] = (1, 1, 1, 1)
     mapped: tuple[str, ...] = STAGES
     first_conv: str
@@ -65,7 +74,7 @@ class Backbone(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.temporal_stream: nn.Module | None = None
+        self.temporal_stream: TemporalStream | None = None
 
     def stem(self, x: Tensor) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W'), what comes before layer2 and has no slots."""
@@ -84,7 +93,7 @@ class Backbone(nn.Module):
         raise TypeError(f"{type(self).__name__} takes no stream beside its first stages")
 
     def forward_stages(self, clips: Tensor, names: Sequence[str] = ("layer5",)) -> dict[str, Tensor]:
-        """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, no stage run in vain.
+        """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, and no stage beyond them.
 
         T' is T / time_strides of the stage, rounded up. What follows a stage is computed from the features that are
         given, so that gradients reach them.

@@ -41,6 +41,7 @@ class BNInception(Backbone):
     """
 
     input_norm = InputNorm(mean=MEAN, std=(SCALE, SCALE, SCALE), order="bgr")
+    published_parameters = 11_295_240
     first_conv = "conv1_7x7_s2"
     stages = (
         ("conv1_7x7_s2", "conv1_7x7_s2_bn"),

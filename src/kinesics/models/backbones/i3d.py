@@ -50,6 +50,7 @@ class I3D50(Volume):
     """
 
     num_features = 2048
+    strides = (4, 8, 16, 16)
     time_strides = (1, 2, 2, 2)
     first_conv = "conv1"
     stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))

@@ -57,6 +57,7 @@ class MobileNetV2(Backbone):
     """MobileNetV2 of width 1: 1280 features."""
 
     num_features = 1280
+    published_parameters = 3_504_872
     first_conv = "features.0.0"
 
     def __init__(self, in_channels: int = 3, slot: Slot = still) -> None:

@@ -57,16 +57,23 @@ class SplitBlock(nn.Module):
 
 
 class R2Plus1D(Volume):
-    """R(2+1)D: 512 features, one time step for every eight. Made for 16 or 32 frames of 112²; T and size are free."""
+    """R(2+1)D: 512 features, one time step for every eight. Made for 16 or 32 frames of 112²; T and size are free.
+
+    depths: blocks of each stage. alike: see `SplitBlock`. eps: of its BatchNorms.
+    """
 
     # As torchvision's weights for Kinetics expect pixels.
     input_norm = InputNorm(mean=(0.43216, 0.394666, 0.37645), std=(0.22803, 0.22145, 0.216989))
     num_features = WIDTHS[-1]
+    strides = (2, 4, 8, 16)
     time_strides = (1, 2, 4, 8)
     first_conv = "stem.0"
     stages = (("stem",), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
+    depths: tuple[int, int, int, int]
+    alike: bool
+    eps: float
 
-    def __init__(self, depths: tuple[int, ...], in_channels: int, *, alike: bool, eps: float) -> None:
+    def __init__(self, in_channels: int = 3) -> None:
         super().__init__()
         self.widths = dict(zip(STAGES, WIDTHS, strict=True))
         self._modules["stem"] = nn.Sequential(
@@ -78,17 +85,17 @@ class R2Plus1D(Volume):
             nn.ReLU(inplace=True),
         )
         channels = 64
-        for number, (depth, width) in enumerate(zip(depths, WIDTHS, strict=True), start=1):
+        for number, (depth, width) in enumerate(zip(self.depths, WIDTHS, strict=True), start=1):
             blocks = nn.Sequential()
             for index in range(depth):
-                blocks.append(SplitBlock(channels, width, 2 if number > 1 and index == 0 else 1, alike=alike))
+                blocks.append(SplitBlock(channels, width, 2 if number > 1 and index == 0 else 1, alike=self.alike))
                 channels = width
             self.add_module(f"layer{number}", blocks)
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
             if isinstance(module, nn.BatchNorm3d):
-                module.eps = eps
+                module.eps = self.eps
 
     @property
     def stem(self) -> nn.Module:
@@ -101,11 +108,13 @@ class R2Plus1D(Volume):
         return y
 
 
-def r2plus1d18(in_channels: int = 3) -> R2Plus1D:
+class R2Plus1D18(R2Plus1D):
     """R(2+1)D-18 as torchvision has it."""
-    return R2Plus1D((2, 2, 2, 2), in_channels, alike=True, eps=1e-5)
+
+    depths, alike, eps = (2, 2, 2, 2), True, 1e-5
 
 
-def r2plus1d34(in_channels: int = 3) -> R2Plus1D:
+class R2Plus1D34(R2Plus1D):
     """R(2+1)D-34 as its authors have it, the network of the paper's results."""
-    return R2Plus1D((3, 4, 6, 3), in_channels, alike=False, eps=1e-3)
+
+    depths, alike, eps = (3, 4, 6, 3), False, 1e-3

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kinesics.models.backbones.resnet import Block, ResNet, shortcut
-from kinesics.models.temporal.slot import Site, Slot, still
+from kinesics.models.temporal.slot import Site, Slot
 
 GROUPS, GROUP_WIDTH = 4, 26
 """4s and 26w: groups of channels in a block, and channels of a group where ResNet's bottleneck has 64."""
@@ -58,6 +58,8 @@ class Res2Block(Block):
         return y
 
 
-def res2net50(in_channels: int = 3, slot: Slot = still) -> ResNet:
+class Res2Net50(ResNet):
     """Res2Net-50, 26w × 4s: 2048 features."""
-    return ResNet(Res2Block, (3, 4, 6, 3), in_channels, slot)
+
+    block, depths = Res2Block, (3, 4, 6, 3)
+    published_parameters = 25_699_120

@@ -119,18 +119,24 @@ def shortcut(channels: int, width_out: int, stride: int) -> nn.Sequential | None
 
 
 class ResNet(Backbone):
-    """A ResNet of four stages of residual blocks: layer2 … layer5 are its modules layer1 … layer4."""
+    """A ResNet of four stages of residual blocks: layer2 … layer5 are its modules layer1 … layer4.
 
+    block, depths: the kind of block, and how many of them each stage has.
+    """
+
+    block: type[Block]
+    depths: tuple[int, int, int, int]
     first_conv = "conv1"
     stem_width = 64
     stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 
-    def __init__(self, block: type[Block], depths: tuple[int, ...], in_channels: int, slot: Slot) -> None:
+    def __init__(self, in_channels: int = 3, slot: Slot = still) -> None:
         super().__init__()
+        block = self.block
         self.conv1 = nn.Conv2d(in_channels, 64, 7, 2, 3, bias=False)
         self.bn1 = nn.BatchNorm2d(64)
         self.widths, channels = {}, 64
-        for number, (name, depth) in enumerate(zip(STAGES, depths, strict=True)):
+        for number, (name, depth) in enumerate(zip(STAGES, self.depths, strict=True)):
             width = 64 * 2**number
             blocks = nn.Sequential()
             for index in range(depth):
@@ -159,35 +165,39 @@ class ResNet(Backbone):
         return x
 
 
-class R3D50(ResNet):
+class ResNet18(ResNet):
+    """ResNet-18: 512 features."""
+
+    block, depths = BasicBlock, (2, 2, 2, 2)
+    published_parameters = 11_689_512
+
+
+class ResNet34(ResNet):
+    """ResNet-34: 512 features."""
+
+    block, depths = BasicBlock, (3, 4, 6, 3)
+    published_parameters = 21_797_672
+
+
+class ResNet50(ResNet):
+    """ResNet-50: 2048 features."""
+
+    block, depths = Bottleneck, (3, 4, 6, 3)
+    published_parameters = 25_557_032
+
+
+class R3D50(ResNet50):
     """ResNet-50 as a 3D network whose kernels are 1×k×k, and a maximum over pairs of time steps after the stem.
 
     Such kernels are those of the 2D network, frame by frame: it is computed as that, and takes its weights as they are.
     Source: the KPSEM paper, section 4.4, with Hara et al., CVPR 2018.
     """
 
+    sees_time = True
     time_strides = (2, 2, 2, 2)
-
-    def __init__(self, in_channels: int = 3, slot: Slot = still) -> None:
-        super().__init__(Bottleneck, (3, 4, 6, 3), in_channels, slot)
 
     def pooled(self, x: Tensor, t: int) -> tuple[Tensor, int]:
         """(N*T, C, H, W) → (N*T/2, C, H, W); an odd last step stays by itself."""
         x_NTCHW = torch.unflatten(x, 0, (-1, t))
         second = torch.arange(1, t + 1, 2, device=x.device).clamp_max(t - 1)
         return torch.maximum(x_NTCHW[:, ::2], x_NTCHW[:, second]).flatten(0, 1), (t + 1) // 2
-
-
-def resnet18(in_channels: int = 3, slot: Slot = still) -> ResNet:
-    """ResNet-18: 512 features."""
-    return ResNet(BasicBlock, (2, 2, 2, 2), in_channels, slot)
-
-
-def resnet34(in_channels: int = 3, slot: Slot = still) -> ResNet:
-    """ResNet-34: 512 features."""
-    return ResNet(BasicBlock, (3, 4, 6, 3), in_channels, slot)
-
-
-def resnet50(in_channels: int = 3, slot: Slot = still) -> ResNet:
-    """ResNet-50: 2048 features."""
-    return ResNet(Bottleneck, (3, 4, 6, 3), in_channels, slot)

@@ -12,6 +12,8 @@ from kinesics.models.backbones.backbone import STAGES, Backbone
 class Volume(Backbone):
     """A backbone whose stages see (N, C, T, H, W). It has no slots: what it sees of time, it sees by itself."""
 
+    sees_time = True
+
     def stem(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) → (N, C', T', H', W'), what comes before layer2."""
         raise TypeError(f"{type(self).__name__} has no stem")
@@ -21,7 +23,7 @@ class Volume(Backbone):
         raise TypeError(f"{type(self).__name__} has no stages")
 
     def forward_stages(self, clips: Tensor, names: Sequence[str] = ("layer5",)) -> dict[str, Tensor]:
-        """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, no stage run in vain.
+        """(N, T, C, H, W) normalised → {name: (N, T', C', H', W')} for the names asked for, and no stage beyond them.
 
         As in `Backbone`, what follows a stage is computed from the features that are given.
         """

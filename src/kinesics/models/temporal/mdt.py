@@ -19,6 +19,7 @@ from kinesics.models.temporal.deformable import DeformableConv2d
 from kinesics.models.temporal.salience import LUMINANCE, gain, motion_salience
 from kinesics.models.temporal.shift import TemporalShift
 from kinesics.models.temporal.slot import Site, Still, Temporal
+from kinesics.models.temporal.stream import TemporalStream
 
 FRAMES, KEY = 5, 3
 """Frames of a time step, and which of them, from 0, is the key frame."""
@@ -158,7 +159,7 @@ class DifferenceStem(nn.Module):
         return F.relu(self.bn(self.conv(x)), inplace=True)
 
 
-class MotionStream(nn.Module):
+class MotionStream(TemporalStream):
     """What is added to the key frames' features after the stem and after layer2: features of differences of frames.
 
     Fine differences are those within a time step, coarse ones those between key frames; with neither nothing is added.

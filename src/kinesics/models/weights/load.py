@@ -12,7 +12,6 @@ from torch import Tensor
 from kinesics.errors import UserError
 from kinesics.files import sha256
 from kinesics.models.recognizer import Recognizer
-from kinesics.models.temporal.mdt import MotionStream
 from kinesics.models.weights.convert import convert
 from kinesics.models.weights.sources import find_weights, read_state
 
@@ -92,7 +91,7 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
         for name, tensor in matched.items():
             wanted[name].copy_(tensor)
     stream = model.backbone.temporal_stream
-    if isinstance(stream, MotionStream) and not any(".temporal_stream." in name for name in matched):
+    if stream and not any(".temporal_stream." in name for name in matched):
         stream.start_from(model.backbone)
     return LoadReport(
         source=source,
