@@ -184,8 +184,37 @@ def test_a_download_is_checked_kept_and_used_again(tmp_path: Path, monkeypatch: 
     load_weights(create_model("tsm_resnet18", 5), "imagenet")
     assert asked == ["https://example.org/net-x.pth"]
     (tmp_path / "weights" / "net-x.pth").write_bytes(b"damaged")
-    with pytest.raises(UserError, match=r"net-x\.pth: its SHA-256 begins with .* delete it"):
+    with pytest.raises(UserError, match=r"net-x\.pth: its SHA-256 is .* delete it"):
         load_weights(create_model("tsm_resnet18", 5), "imagenet")
+
+
+def test_a_file_with_few_published_digits_is_pinned_by_its_first_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("KINESICS_CACHE", str(tmp_path))
+    first, second = b"first content", b"second content"
+    digest = hashlib.sha256(first).hexdigest()
+    public = sources.PublicFile("https://example.org/net-x.pth", "")
+    serve(monkeypatch, first)
+    assert sources.fetch(public).read_bytes() == first
+    (tmp_path / "weights" / "net-x.pth").unlink()
+    serve(monkeypatch, second)
+    with pytest.raises(UserError, match=r"cannot download net-x\.pth"):
+        sources.fetch(public)
+    (tmp_path / "weights" / "net-x.pth").write_bytes(second)
+    with pytest.raises(UserError, match=f"expected {digest[:16]}"):
+        sources.fetch(public)
+
+
+def test_public_files_are_pinned_by_all_digits_where_these_are_published() -> None:
+    short = {name for table in sources.PUBLIC.values() for name, public in table.items() if len(public.sha256) < 64}
+    assert short == {"res2net50", "bninception"}
+    for table in sources.PUBLIC.values():
+        for public in table.values():
+            assert (
+                public.name.rpartition("-")[2].partition(".")[0]
+                == public.sha256[: len(public.name.rpartition("-")[2]) - 4]
+            )
 
 
 def test_another_content_is_refused_and_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

