@@ -1,4 +1,4 @@
-"""What a system is: what stands in the temporal slots, the heads it may have, and the backbones it runs on."""
+"""What a system is: what its temporal slots hold, the heads it may have, and the backbones it runs on."""
 
 from __future__ import annotations
 

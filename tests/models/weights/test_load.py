@@ -92,7 +92,7 @@ def test_another_backbone_is_refused_and_changes_nothing(tmp_path: Path, file: s
 
 def test_another_width_and_nothing_in_common_are_refused(tmp_path: Path) -> None:
     torch.save(filled(RESNETS["resnet50"]), tmp_path / "wide.pth")
-    with pytest.raises(UserError, match=r"wide\.pth: backbone\.layer.* is .*×.*, wanted"):
+    with pytest.raises(UserError, match=r"wide\.pth: backbone\.layer.* is .*×.*, expected"):
         load_weights(create_model("tsm_resnet18", 5), tmp_path / "wide.pth")
     torch.save({"encoder.weight": torch.zeros(2)}, tmp_path / "alien.pth")
     with pytest.raises(UserError, match=r"alien\.pth: nothing in it fits tsm_resnet18; found encoder\.weight"):

@@ -18,7 +18,7 @@ STAGES = ("layer2", "layer3", "layer4", "layer5")
 
 @dataclass(frozen=True)
 class InputNorm:
-    """How pixels become the network's input: (x / 255 − mean) / std, with one value a channel of one frame.
+    """How pixels become the network's input: (x / 255 − mean) / std, with one value per channel of a frame.
 
     order: "bgr" for weights that expect the channels reversed; mean and std are then in that order too.
     """
@@ -55,8 +55,8 @@ class Backbone(nn.Module):
     time_strides: time steps of a clip for one of each stage of STAGES.
     mapped: the stages whose features have places; the last may have fully connected layers at its end.
     stem_width: channels of the stem's output, where the backbone takes a stream beside it.
-    stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0; what learns
-        slower or stays frozen is told by it.
+    stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0. They
+        decide what learns slower or stays frozen.
     temporal_stream: None, or a module beside the first stages.
     """
 
@@ -110,7 +110,7 @@ class Backbone(nn.Module):
                     x = features[name].flatten(0, 1)
             if len(features) == len(names):
                 return features
-        raise KeyError(f"stages are {', '.join(STAGES)}; wanted {', '.join(names)}")
+        raise KeyError(f"stages are {', '.join(STAGES)}; expected some of them, found {', '.join(names)}")
 
     def stage_of(self, parameter: str) -> int:
         """The stage of a parameter by its name: 0 with the first convolution, len(stages) − 1 for the deepest."""

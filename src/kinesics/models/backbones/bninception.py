@@ -36,8 +36,8 @@ class BNInception(Backbone):
     """BN-Inception: 1024 features. Any input of 32 pixels or more a side.
 
     layer2 is conv2_3x3, layer3 inception_3b, layer4 inception_4d and layer5 inception_5b: strides 4, 8, 16 and 32.
-    The slot stands where a block's convolutions begin; what a block of stride 2 only pools goes by it. The first block
-    has none, since the shift is "in block" and 3a has no block before it.
+    The slot is where a block's convolutions begin; what a block of stride 2 only pools does not pass it. The first
+    block has none, since the shift is "in block" and 3a has no block before it.
     """
 
     input_norm = InputNorm(mean=MEAN, std=(SCALE, SCALE, SCALE), order="bgr")

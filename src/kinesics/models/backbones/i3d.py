@@ -45,7 +45,7 @@ class InflatedBottleneck(nn.Module):
 class I3D50(Volume):
     """I3D-ResNet-50: 2048 features, half as many time steps as the clip. Made for 32 frames of 224²; T is free.
 
-    layer5 has a stride of 16. On a clip that stands still, ResNet-50's weights give its features, away from the clip's
+    layer5 has a stride of 16. On a clip without motion, ResNet-50's weights give its features, away from the clip's
     ends.
     """
 

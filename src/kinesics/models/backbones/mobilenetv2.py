@@ -1,6 +1,6 @@
 """MobileNetV2, with torchvision's parameter names and a temporal slot in the blocks that have a shortcut.
 
-Source: Sandler et al., CVPR 2018; the slots stand where TSM's published MobileNetV2 has its shifts.
+Source: Sandler et al., CVPR 2018; the slots are where TSM's published MobileNetV2 has its shifts.
 """
 
 from __future__ import annotations

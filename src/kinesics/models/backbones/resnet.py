@@ -1,6 +1,6 @@
 """ResNet-18, -34 and -50, with torchvision's parameter names and a temporal slot in every block.
 
-Source: He et al., CVPR 2016; the stride stands in the 3×3 convolution of a bottleneck, as in torchvision.
+Source: He et al., CVPR 2016; the stride is in the 3×3 convolution of a bottleneck, as in torchvision.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from kinesics.models.backbones.backbone import STAGES, Backbone
 
 
 class Volume(Backbone):
-    """A backbone whose stages see (N, C, T, H, W). It has no slots: what it sees of time, it sees by itself."""
+    """A backbone whose stages see (N, C, T, H, W). It has no slots: its own convolutions go over time."""
 
     sees_time = True
 
@@ -36,4 +36,4 @@ class Volume(Backbone):
                 x = features[name].transpose(1, 2)
             if len(features) == len(names):
                 return features
-        raise KeyError(f"stages are {', '.join(STAGES)}; wanted {', '.join(names)}")
+        raise KeyError(f"stages are {', '.join(STAGES)}; expected some of them, found {', '.join(names)}")

@@ -14,14 +14,14 @@ from torch import Tensor
 from kinesics.models.precision import full_precision
 
 Way = Literal["class", "cells", "unique"]
-"""How local features are computed; the answer is the same. class: one crop a class. cells: one crop a cell of the map,
-as there are no more than these, whatever K is. unique: only the cells where some class peaks."""
+"""How local features are computed; the answer is the same. class: one crop per class. cells: one crop per cell of the
+map, for any K. unique: only the cells where some class peaks."""
 
 
 def peaks(x_BDHW: Tensor, weight_KD: Tensor) -> Tensor:
     """(B, K) int64: the cell, counted row by row, where each class's activation map is highest; the first of equals.
 
-    Without gradient, and in float32 whatever the surroundings: half the bits would move a peak now and then.
+    Without gradient, and in float32 under any autocast: half the bits would move a peak now and then.
     """
     with torch.no_grad(), full_precision(x_BDHW):
         maps_BKP = weight_KD.float() @ x_BDHW.float().flatten(2)

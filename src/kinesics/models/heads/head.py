@@ -23,9 +23,9 @@ class Head(nn.Module):
 
 
 class LinearHead(Head):
-    """A head whose logits in evaluation are one linear layer, `fc`, on one vector a clip, `summary`, if not more.
+    """A head whose logits in evaluation are one linear layer, `fc`, on one vector per clip, `summary`.
 
-    Such a layer can be fitted outright (`engine.start`) rather than learned by small steps from nothing.
+    Such a layer can be fitted in closed form before training (`training.head_fit`).
     """
 
     fc: nn.Linear

@@ -52,7 +52,7 @@ class KeyPointHead(LinearHead):
         self.num_steps = -(-num_steps // time_stride)
         if self.num_steps < 2 or embed < 1:
             raise UserError(
-                f"key points shift from one time step to the next: wanted num_steps > {time_stride} and embed > 0, "
+                f"key points shift from one time step to the next: expected num_steps > {time_stride} and embed > 0, "
                 f"found {num_steps} and {embed}"
             )
         self.stage, self.needs = stage, ("layer5",) if stage == "layer5" else (stage, "layer5")

@@ -40,7 +40,7 @@ class LocalBlock(nn.Module):
         self.bn3 = nn.BatchNorm2d(channels)
 
     def forward(self, crops: Tensor, counts: Tensor | None) -> Tensor:
-        """(M, C, h, w) → (M, C). counts: (M,) how often each crop stands in the batch, for BatchNorm; None for once."""
+        """(M, C, h, w) → (M, C). counts: (M,) how often each crop is in the batch, for BatchNorm; None for once."""
         return self.maps(crops, counts).mean(dim=(2, 3))
 
     def maps(self, crops: Tensor, counts: Tensor | None) -> Tensor:

@@ -30,7 +30,7 @@ class OrderedHead(LinearHead):
     """Pooled features of a clip's frames → M cosine moments over time → dropout → one linear layer.
 
     T is free: one set of weights runs at any number of frames. A clip of T frames has T moments, the others are zero,
-    so M = 4 wants four frames or more.
+    so M = 4 needs four frames or more.
     """
 
     def __init__(self, widths: Mapping[str, int], num_classes: int, dropout: float = 0.5, moments: int = 4) -> None:

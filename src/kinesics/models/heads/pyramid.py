@@ -38,7 +38,7 @@ class PyramidHead(LinearHead):
         super().__init__()
         if parts < 1 or levels < 1 or parts % 2 ** (levels - 1):
             raise UserError(
-                f"a pyramid of {levels} levels halves a segment {levels - 1} times: wanted parts that "
+                f"a pyramid of {levels} levels halves a segment {levels - 1} times: expected parts that "
                 f"{2 ** max(levels - 1, 0)} divides, found {parts}"
             )
         self.parts, self.levels, self.width = parts, levels, widths["layer5"]

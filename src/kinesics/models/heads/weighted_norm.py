@@ -1,4 +1,4 @@
-"""BatchNorm over a batch in which items stand for several alike."""
+"""BatchNorm over a batch in which an item counts several times."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from kinesics.models.precision import full_precision
 
 
 def batch_norm(norm: nn.BatchNorm2d, x: Tensor, counts: Tensor | None) -> Tensor:
-    """`norm(x)` as if item m of x (M, C, H, W) stood `counts[m]` times in the batch, running statistics included.
+    """`norm(x)` as if item m of x (M, C, H, W) were `counts[m]` times in the batch, running statistics included.
 
     counts: (M,) whole numbers, zero for items that do not count; None for once each.
     """

@@ -1,1 +1,1 @@
-"""Temporal modules: what stands in the slot of a residual block."""
+"""Temporal modules: what the slot of a block may hold."""

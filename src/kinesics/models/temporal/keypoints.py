@@ -142,7 +142,7 @@ def ordered(maps_MHWC: Tensor) -> Tensor:
 
 
 def cell(keys: Tensor, num_cells: int) -> Tensor:
-    """Keys of `ordered` → the cells (int64) that they stand for."""
+    """Keys of `ordered` → the cells (int64) that they are the keys of."""
     values = keys.float().double()
     index = num_cells - 1 - ((keys - values) / spacing(values)).round()
     return torch.where(index.isnan(), 0, index).clamp(0, num_cells - 1).long()  # a key that is not a number has none

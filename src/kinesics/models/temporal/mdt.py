@@ -76,7 +76,7 @@ class MotionGain(Temporal):
 
 
 class DeformableExcitation(nn.Module):
-    """DCME: the next frame, looked up where it has moved to, minus this one, as a gain of every place and channel."""
+    """DCME: the next frame, sampled where it has moved to, minus this one, as a gain of every place and channel."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -241,7 +241,7 @@ def first_conv(backbone: Backbone) -> nn.Conv2d:
     """The backbone's first convolution."""
     conv = backbone.get_submodule(backbone.first_conv)
     if not isinstance(conv, nn.Conv2d):
-        raise TypeError(f"{type(backbone).__name__} begins with {type(conv).__name__}, wanted a 2D convolution")
+        raise TypeError(f"{type(backbone).__name__} begins with {type(conv).__name__}, expected a 2D convolution")
     return conv
 
 

@@ -23,10 +23,10 @@ LUMINANCE = (0.299, 0.587, 0.114)
 
 @torch.no_grad()
 def motion_salience(luminance_NTFHW: Tensor) -> Tensor:
-    """(N, T, F, H, W), T segments of F consecutive frames → (N, T, H/4, W/4), 0 and up, one map a segment.
+    """(N, T, F, H, W), T segments of F consecutive frames → (N, T, H/4, W/4), 0 and up, one map per segment.
 
-    Every cell's brightness over all T·F frames is whitened: its spectrum keeps the phases, and amplitudes that stand
-    out from the noise become alike, so that texture that shakes with the camera, at all times, gains no more than what
+    Every cell's brightness over all T·F frames is whitened: its spectrum keeps the phases, and amplitudes that rise
+    above the noise become alike, so that texture that shakes with the camera, at all times, gains no more than what
     moves once. The constant is dropped; what comes back is squared, averaged over a segment and smoothed.
     """
     n, t, f = luminance_NTFHW.shape[:3]

@@ -29,7 +29,7 @@ class TemporalShift(Temporal):
             raise unknown("shift direction", str(direction), get_args(Direction))
         if fold_div < 2:
             raise UserError(
-                f"fold_div is the share of channels that are shifted, 8 for 1/8: wanted 2 or more, found {fold_div}"
+                f"fold_div is the share of channels that are shifted, 8 for 1/8: expected 2 or more, found {fold_div}"
             )
         self.direction = direction
         self.fold_div = fold_div
@@ -40,7 +40,7 @@ class TemporalShift(Temporal):
             raise ValueError(f"{x.shape[0]} frames cannot be cut into clips of {t}")
         fold = x.shape[1] // self.fold_div
         num_next = fold if self.direction == "both" else 0
-        if torch.compiler.is_exporting():  # slices that are written in place become a crowd of nodes in a graph
+        if torch.compiler.is_exporting():  # slices that are written in place become many nodes in a graph
             return joined(x, t, num_next, fold)
         shifted: Tensor = Shift.apply(x, t, (0, num_next), (num_next, num_next + fold))  # type: ignore[no-untyped-call]
         return shifted
@@ -51,7 +51,7 @@ class TemporalShift(Temporal):
 
 
 class Shift(torch.autograd.Function):
-    """`shifted` with a gradient that is a shift the other way; autograd's own would copy it once a slice."""
+    """`shifted` with a gradient that is a shift the other way; autograd's own would copy it once per slice."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, t: int, from_next: tuple[int, int], from_last: tuple[int, int]) -> Tensor:

@@ -1,4 +1,4 @@
-"""The temporal slot of a block: what may stand in it, where it may act, and what stands there by default."""
+"""The temporal slot of a block: what it may hold, where that may act, and what it holds by default."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Site:
 
     stage: "layer2" … "layer5". index: its number among the slots of that stage. slots: how many those are.
     channels: of the block's input. width: its inner width, that of what its spatial convolutions give.
-    spatial: input channels of its spatial convolution, or 0 where the block lets no module take that one's place.
+    spatial: input channels of its spatial convolution, or 0 where no module may replace that one.
     inner: whether the block has the place `inner`.
     groups: how many groups of channels `width` is cut into, or 0 where the block has no place `group`.
     """
@@ -30,11 +30,11 @@ class Site:
 
 
 class Temporal(nn.Module):
-    """What stands in a slot. Each method is a place in the block; all of them leave it as it is until overridden.
+    """The module in a slot. Each method is a place in the block; none of them changes anything until overridden.
 
     A block is: forward → a 1×1 convolution (bottlenecks, inverted residuals) → inner → spatial → hidden → its last
     convolution. Norms and activations follow the convolutions; `inner` and `hidden` come after those. A block of
-    Res2Net has one spatial convolution a group of channels, and `group` before each of them in the place of `spatial`.
+    Res2Net has one spatial convolution per group of channels, and `group` before each of them instead of `spatial`.
     """
 
     def forward(self, x: Tensor, t: int) -> Tensor:
@@ -67,7 +67,7 @@ Slot = Callable[[Site], Temporal]
 
 
 class Still(Temporal):
-    """No temporal module: every frame for itself. It has no parameters, so the backbone keeps its public names."""
+    """No temporal module: every frame by itself. It has no parameters, so the backbone keeps its public names."""
 
 
 def still(site: Site) -> Temporal:

@@ -40,7 +40,7 @@ class MotionExcitation(nn.Module):
 
 
 class TemporalConv(nn.Conv1d):
-    """Three weights a channel, for the last, this and the next frame: a convolution over time, without bias.
+    """Three weights per channel, for the last, this and the next frame: a convolution over time, without bias.
 
     It starts as nothing at all; or, with `shift`, with half of the channels from the next frame and half from the last.
     """
@@ -64,9 +64,9 @@ class TemporalConv(nn.Conv1d):
 
 
 class TEA(Temporal):
-    """What stands in the slot of a Res2Net block: ME before its groups, MTA's convolutions over time in them.
+    """The module in the slot of a Res2Net block: ME before its groups, MTA's convolutions over time in them.
 
-    A group's convolution over time stands before its spatial one, and takes what the group before gave as well, so that
+    A group's convolution over time is before its spatial one, and takes what the group before gave as well, so that
     later groups see ever more frames. The last group, which has no spatial convolution, starts as a shift.
     """
 

@@ -1,6 +1,6 @@
 """TEFE's two modules: temporal extraction (TE) and bilinear feature enhancement (FE), one or none in a block.
 
-Source: the TEFE paper, section III. TE stands before a block's last convolution; FE takes the place of its spatial one.
+Source: the TEFE paper, section III. TE is before a block's last convolution; FE replaces its spatial one.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ class TEFE:
             if len(counts) != len(STAGES) or min(counts) < 0:
                 raise UserError(f"{name} is the number of blocks in each of {', '.join(STAGES)}, found {counts}")
         if num_steps < 1:
-            raise UserError(f"num_steps: wanted 1 or more, found {num_steps}")
+            raise UserError(f"num_steps: expected 1 or more, found {num_steps}")
 
     def __call__(self, site: Site) -> Temporal:
         """The module of a block. Raises UserError where a stage has too few blocks."""

@@ -1,4 +1,4 @@
-"""Names of published checkpoints → names of the recognizer, told by the names themselves.
+"""Names of published checkpoints → names of the recognizer, found from the names themselves.
 
 A backbone's tensors come out as `backbone.` + torchvision's (or the package's) name, its classifier as `head.fc.`.
 """

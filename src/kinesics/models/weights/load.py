@@ -42,9 +42,9 @@ class LoadReport:
         report.append(f"  matched {len(self.matched)} of {len(self.matched) + len(self.adapted) + len(self.missing)}")
         report += [f"  adapted {name}: {how}" for name, how in self.adapted.items()]
         if self.missing:
-            report.append(f"  missing {len(self.missing)}, they start fresh: {shown(self.missing)}")
+            report.append(f"  missing {len(self.missing)}, they start fresh: {first_names(self.missing)}")
         if self.unexpected:
-            report.append(f"  unexpected {len(self.unexpected)}, left out: {shown(self.unexpected)}")
+            report.append(f"  unexpected {len(self.unexpected)}, left out: {first_names(self.unexpected)}")
         return report
 
 
@@ -55,20 +55,20 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
     repeated (as TSN and STP do for flow), and 2D kernels to 3D ones by repeating them over time (as I3D does).
 
     Raises:
-        UserError: the file cannot be had or read, or its backbone is not the model's.
+        UserError: the file is not found or cannot be read, or its backbone is not the model's.
     """
     source = str(source)
     path = find_weights(source, model.backbone_name)
     theirs = read_state(path)
     kind, state = convert(theirs)
-    wanted = model.state_dict()
-    if not any(name.startswith("backbone.") and name in wanted for name in state):
-        raise UserError(f"{path}: nothing in it fits {model.name}; found {shown(sorted(theirs))}")
+    own = model.state_dict()
+    if not any(name.startswith("backbone.") and name in own for name in state):
+        raise UserError(f"{path}: nothing in it fits {model.name}; found {first_names(sorted(theirs))}")
     matched: dict[str, Tensor] = {}
     adapted: dict[str, str] = {}
     first = f"backbone.{model.backbone.first_conv}.weight"
-    for name in sorted(wanted.keys() & state.keys()):
-        place = wanted[name]
+    for name in sorted(own.keys() & state.keys()):
+        place = own[name]
         found, how = inflated(state[name], place)
         if how:
             adapted[name] = how
@@ -83,13 +83,13 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
             adapted[name] = f"{mean}, {how}" if how else mean
             matched[name] = found.mean(dim=1, keepdim=True).expand_as(place)
         else:
-            raise UserError(f"{path}: {name} is {sizes(found)}, wanted {sizes(place)} for {model.name}")
-    missing = tuple(name for name in wanted if name not in state and not name.endswith("num_batches_tracked"))
-    unexpected = tuple(sorted(name for name in state if name not in wanted))
+            raise UserError(f"{path}: {name} is {sizes(found)}, expected {sizes(place)} for {model.name}")
+    missing = tuple(name for name in own if name not in state and not name.endswith("num_batches_tracked"))
+    unexpected = tuple(sorted(name for name in state if name not in own))
     refuse_other_backbone(model, path, missing, unexpected)
     with torch.no_grad():
         for name, tensor in matched.items():
-            wanted[name].copy_(tensor)
+            own[name].copy_(tensor)
     stream = model.backbone.temporal_stream
     if stream and not any(".temporal_stream." in name for name in matched):
         stream.start_from(model.backbone)
@@ -108,7 +108,7 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
 def inflated(found: Tensor, place: Tensor) -> tuple[Tensor, str]:
     """A 2D kernel (C', C, H, W) as one over time (C', C, T, H, W), where `place` is that, and how; or itself and "".
 
-    Each of the T is the kernel divided by T: on a clip that stands still the two give the same.
+    Each of the T is the kernel divided by T: on a clip without motion the two give the same.
     """
     if (found.ndim, place.ndim) != (4, 5) or found.shape[2:] != place.shape[3:]:
         return found, ""
@@ -120,18 +120,18 @@ def inflated(found: Tensor, place: Tensor) -> tuple[Tensor, str]:
 def refuse_other_backbone(model: Recognizer, path: Path, missing: Sequence[str], unexpected: Sequence[str]) -> None:
     """Raise UserError where backbone and file differ: half of another network's weights would do silent harm.
 
-    What stands in the slots is the system's own, and may be missing or too much.
+    What is in the slots is the system's own, and may be missing or too much.
     """
     for names, what in ((missing, "does not hold"), (unexpected, "also holds")):
         others = [name for name in names if name.startswith("backbone.") and ".temporal" not in name]
         if others:
             raise UserError(
                 f"{path}: weights of another backbone than that of {model.name}: "
-                f"the file {what} {len(others)} names, {shown(others)}"
+                f"the file {what} {len(others)} names, {first_names(others)}"
             )
 
 
-def shown(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first names of a list, and how many more there are."""
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     return ", ".join(names[:SHOWN]) + more

@@ -102,7 +102,7 @@ def find_weights(source: str, backbone: str) -> Path:
     path = Path(source).expanduser()
     if not path.is_file():
         kind = "is a folder" if path.is_dir() else "no such file"
-        raise UserError(f"{source}: {kind}; wanted weights: imagenet, kinetics, or a .pth, .pt or .safetensors file")
+        raise UserError(f"{source}: {kind}; expected imagenet, kinetics, or a .pth, .pt or .safetensors file")
     return path
 
 
@@ -210,7 +210,7 @@ def read_state(path: Path) -> dict[str, Tensor]:
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise UserError(f"{path}: not a weights file, or a damaged one ({reason})") from error
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror or error}; wanted a weights file") from error
+        raise UserError(f"{path}: {error.strerror or error}; expected a weights file") from error
     return named_tensors(content, path)
 
 
