@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from kinesics.errors import UserError
-from kinesics.files import atomic_path, read_text, remove_unfinished, write_text
+from kinesics.files import atomic_path, read_json, read_text, remove_unfinished, to_json, write_json, write_text
 
 
 def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path) -> None:
@@ -17,7 +21,7 @@ def test_a_file_that_fails_leaves_the_old_one_and_nothing_else(tmp_path: Path) -
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["a.txt"]
     assert read_text(tmp_path / "a.txt", "a text") == "old"
-    with pytest.raises(UserError, match="wanted a text"):
+    with pytest.raises(UserError, match="no such file; expected a text"):
         read_text(tmp_path / "b.txt", "a text")
 
 
@@ -32,3 +36,51 @@ def test_what_a_killed_process_began_is_removed_and_nothing_else(tmp_path: Path)
         other.write_text("x", encoding="utf-8")
     remove_unfinished(wanted)
     assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])
+def test_a_file_has_the_permissions_of_any_new_file(tmp_path: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        with atomic_path(tmp_path / "a.bin") as temporary:
+            os.close(os.open(temporary, os.O_CREAT | os.O_WRONLY, 0o600))  # as some libraries write theirs
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a.bin").stat().st_mode & 0o777 == 0o666 & ~umask
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    x: float
+    names: tuple[str, ...]
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), None),
+        ({"a": [float("inf"), (-float("inf"), 1.5)]}, {"a": [None, [None, 1.5]]}),
+        (np.float32(0.5), 0.5),
+        (np.float64("nan"), None),
+        ({"a": np.array([1.0, np.nan])}, {"a": [1.0, None]}),
+        (np.bool_(True), True),
+        (Path("a/b"), "a/b"),
+        (Point(float("nan"), ("ü",)), {"x": None, "names": ["ü"]}),
+        ({1: True}, {"1": True}),
+        ("clip\udcff.mp4", "clip\udcff.mp4"),
+    ],
+)
+def test_json_has_no_bare_nan(tmp_path: Path, value: object, expected: object) -> None:
+    text = to_json(value)
+    assert json.loads(text, parse_constant=lambda word: pytest.fail(word)) == expected
+    write_json(tmp_path / "a.json", {"value": value})
+    assert read_json(tmp_path / "a.json", "a value") == {"value": expected}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"), [("[1]", "not a JSON object"), ("{", "not JSON"), ("[" * 99_999, "not JSON")]
+)
+def test_json_of_another_kind_is_named(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(text, encoding="utf-8")
+    with pytest.raises(UserError, match=rf"a\.json: {message}.*; expected a record"):
+        read_json(tmp_path / "a.json", "a record")

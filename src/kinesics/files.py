@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import hashlib
+import json
+import math
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from kinesics.errors import KinesicsError, UserError
 
@@ -17,7 +21,8 @@ from kinesics.errors import KinesicsError, UserError
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well, and vanishes when it does not.
 
-    The temporary name keeps the suffix, so that writers which look at it still work.
+    The temporary name keeps the suffix, so that writers which read it still work. The file gets the permissions of any
+    new file, also where a library writes it for its owner alone.
 
     Raises:
         KinesicsError: the disk is full or the folder cannot be written.
@@ -25,19 +30,24 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch()
+        mode = temporary.stat().st_mode
+        temporary.unlink()
         yield temporary
+        if temporary.stat().st_mode != mode:
+            temporary.chmod(mode)
         temporary.replace(path)
     except OSError as error:
         if not concerns(error, temporary):
             raise
         raise KinesicsError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
-        with suppress(OSError):  # where the folder is none, there is nothing to remove
+        with suppress(OSError):  # without the folder there is nothing to remove
             temporary.unlink(missing_ok=True)
 
 
 def remove_unfinished(path: Path) -> None:
-    """Remove what a process that was killed had begun to write for `path`."""
+    """Remove the temporary files that killed processes left beside `path`."""
     for temporary in path.parent.glob(f".{glob.escape(path.stem)}.????????{glob.escape(path.suffix)}"):
         temporary.unlink(missing_ok=True)
 
@@ -53,20 +63,71 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def read_text(path: Path, wanted: str) -> str:
-    """The text of `path`.
+def to_json(value: Any, *, indent: int | None = 2) -> str:
+    """`value` as JSON text without a last line end: dataclasses as objects, paths as text, NaN and infinity as null.
+
+    None is how JSON says "no number"; most readers refuse a bare NaN.
+    """
+    plain = _plain(value)
+    text = json.dumps(plain, indent=indent, ensure_ascii=False, allow_nan=False)
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # a file name that is no UTF-8; its bytes are kept as escapes
+        text = json.dumps(plain, indent=indent, allow_nan=False)
+    return text
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write `value` to `path` as `to_json` gives it, whole or not at all."""
+    write_text(path, to_json(value) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """`value` of JSON's own types."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):  # a number or an array of numpy
+        return _plain(value.tolist())
+    return value
+
+
+def read_text(path: Path, expected: str) -> str:
+    """The text of `path`. expected: what it should hold, for the message.
 
     Raises:
-        UserError: it is missing, a folder, unreadable or not text; the line says what was `wanted`.
+        UserError: it is missing, a folder, unreadable or not text.
     """
     try:
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise UserError(f"{path}: no such file; wanted {wanted}") from None
+        raise UserError(f"{path}: no such file; expected {expected}") from None
     except UnicodeDecodeError:
-        raise UserError(f"{path}: not a text file; wanted {wanted}") from None
+        raise UserError(f"{path}: not a text file; expected {expected}") from None
     except OSError as error:
-        raise UserError(f"{path}: {error.strerror}; wanted {wanted}") from None
+        raise UserError(f"{path}: {error.strerror}; expected {expected}") from None
+
+
+def read_json(path: Path, expected: str) -> dict[str, Any]:
+    """The JSON object that `path` holds. expected: what it should hold, for the message.
+
+    Raises:
+        UserError: it is missing, unreadable, or not a JSON object.
+    """
+    try:
+        values = json.loads(read_text(path, expected))
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise UserError(f"{path}: not JSON ({error}); expected {expected}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: not a JSON object; expected {expected}")
+    return values
 
 
 def sha256(path: Path) -> str:

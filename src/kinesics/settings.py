@@ -6,9 +6,17 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar
 
+from kinesics.checks import Count, NotNegative, Positive, Range, Share, ShareBelowOne, check_fields, field_types
 from kinesics.errors import UserError, unknown
+
+Size = Annotated[int, Range(1, 8192)]
+"""Pixels of a side."""
+Steps = Annotated[int, Range(1, 4096)]
+"""Time steps, or frames."""
+Milestone = Annotated[float, Range(0, 1, open_least=True)]
+"""A share of the epochs."""
 
 
 @dataclass(frozen=True)
@@ -21,10 +29,13 @@ class ModelConfig:
     """Backbone: see `kinesics models`."""
     weights: str | None = "imagenet"
     """Where the backbone's weights come from: imagenet, kinetics, a file, or None for random."""
-    dropout: float = 0.5
+    dropout: ShareBelowOne = 0.5
     """Probability of dropping a feature before the classifier."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
     """Arguments of the system itself, such as {"direction": "past"}."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "model.")
 
     @property
     def name(self) -> str:
@@ -38,32 +49,39 @@ class InputConfig:
 
     modality: Literal["rgb", "flow"] = "rgb"
     """Frames, or the optical flow from each frame to the next (2 channels)."""
-    num_segments: int = 8
+    num_segments: Steps = 8
     """Segments of a clip, each a time step; T of them."""
-    steps_per_segment: int = 1
+    steps_per_segment: Steps = 1
     """Time steps in each segment, `stride` frames apart: T is num_segments times as many. Not for dense sampling."""
-    frames_per_segment: int = 1
+    frames_per_segment: Steps = 1
     """Consecutive frames F stacked in a time step."""
     sampling: Literal["segments", "dense"] = "segments"
     """One frame from each equal share of the video, or T neighbours `stride` frames apart."""
-    stride: int = 8
+    stride: Steps = 8
     """Frames between the time steps of dense sampling, or of a segment."""
-    resize: int = 256
+    resize: Size = 256
     """Short side that frames are decoded to, in pixels."""
-    size: int = 224
+    size: Size = 224
     """Side of the square crop that the network sees, in pixels."""
     crop: Literal["multi-scale", "resized", "centre"] = "multi-scale"
     """TSN's corner and multi-scale crop, a random resized crop, or the centre."""
     flip: bool = True
     """Mirror half of the clips; left/right classes change places."""
-    color_jitter: float = 0.0
+    color_jitter: NotNegative = 0.0
     """Strength of brightness, contrast and saturation changes, one draw a clip."""
-    erasing: float = 0.0
+    erasing: Share = 0.0
     """Probability of erasing a rectangle, the same in all frames of a clip."""
-    mixup: float = 0.0
+    mixup: NotNegative = 0.0
     """Alpha of mixup; 0 for none."""
-    cutmix: float = 0.0
+    cutmix: NotNegative = 0.0
     """Alpha of cutmix; 0 for none."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "input.")
+        if self.size > self.resize:
+            raise UserError(
+                f"input.size is {self.size}; expected at most input.resize, {self.resize}: a crop fits into its frame"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,44 +90,47 @@ class OptimConfig:
 
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with momentum 0.9, or AdamW."""
-    learning_rate: float = 0.01
+    learning_rate: Positive = 0.01
     """For a batch of `batch_size` clips; it is scaled with devices and accumulation, and the log says so."""
-    weight_decay: float = 5e-4
+    weight_decay: NotNegative = 5e-4
     """Not applied to biases and BatchNorm."""
-    epochs: int = 50
+    epochs: Count = 50
     """Passes over the training split."""
-    batch_size: int = 16
+    batch_size: Count = 16
     """Clips a device sees at once."""
-    accumulate: int = 1
+    accumulate: Count = 1
     """Batches whose gradients are added up before a step."""
     schedule: Literal["step", "cosine"] = "step"
     """Divide by ten at each milestone, or a half cosine to zero."""
-    milestones: tuple[float, ...] = (0.4, 0.8)
+    milestones: tuple[Milestone, ...] = (0.4, 0.8)
     """Where `step` divides, as shares of the epochs."""
-    warmup_epochs: float = 0.0
+    warmup_epochs: NotNegative = 0.0
     """Linear warm-up from a tenth of the rate."""
-    clip_norm: float | None = 20.0
+    clip_norm: Positive | None = 20.0
     """Largest norm of the gradient, or None."""
     batch_norm: Literal["train", "partial", "frozen"] = "partial"
     """Train all BatchNorms, all but the first frozen (TSN), or all frozen."""
-    head_rate: float = 5.0
+    head_rate: NotNegative = 5.0
     """Learning rate of the classifier, as a multiple."""
     head_start: Literal["random", "probe"] = "random"
     """Start the classifier at random, or fitted to the untrained backbone's features of the training clips."""
-    backbone_rate: float = 1.0
+    backbone_rate: Positive = 1.0
     """Learning rate of the first stage as a multiple; it rises evenly (in ratio) to 1 at the last."""
-    frozen_stages: int = 0
+    frozen_stages: Annotated[int, Range(0)] = 0
     """How many of the backbone's stages, from the first, keep their weights."""
-    label_smoothing: float = 0.0
+    label_smoothing: ShareBelowOne = 0.0
     """Share of the target spread over all classes."""
     balance: Literal["none", "sampler", "weights"] = "none"
     """Draw classes equally often, weigh their losses, or neither."""
-    ema: float = 0.0
+    ema: ShareBelowOne = 0.0
     """Decay of the averaged weights that are tested and saved; 0 for none."""
-    patience: int = 0
+    patience: Annotated[int, Range(0)] = 0
     """Epochs without a better macro F1 before training stops; 0 for never."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Number format of the forward pass."""
+
+    def __post_init__(self) -> None:
+        check_fields(self, "optim.")
 
 
 @dataclass(frozen=True)
@@ -120,45 +141,89 @@ class Recipe:
     model: ModelConfig = field(default_factory=ModelConfig)
     input: InputConfig = field(default_factory=InputConfig)
     optim: OptimConfig = field(default_factory=OptimConfig)
-    seed: int = 0
+    seed: Annotated[int, Range(0, 2**63 - 1)] = 0
     """Every random draw follows from it."""
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
+    def with_changes(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> Recipe:
+        """This recipe with some settings changed; what is not named stays, also among the model's arguments.
+
+        Names are nested or dotted: `with_changes(seed=1, optim={"epochs": 5})`, `with_changes({"optim.epochs": 5})`.
+
+        Raises:
+            UserError: a setting that does not exist (with the nearest name), or a value that it does not take.
+        """
+        values = dataclasses.asdict(self)
+        for name, value in {**(changes or {}), **more}.items():
+            _change(values, name.split("."), value, Recipe, "")
+        return from_dict(Recipe, values, "")
+
+
+def _change(values: dict[str, Any], path: list[str], value: Any, kind: Any, prefix: str) -> None:
+    """Put `value` at a dotted path of nested settings; an object of settings is merged, not put in the place."""
+    name, rest = path[0], path[1:]
+    hint = field_types(kind).get(name) if dataclasses.is_dataclass(kind) else None
+    if dataclasses.is_dataclass(kind) and hint is None:
+        raise unknown("setting", prefix + name, [prefix + known for known in field_types(kind)])
+    if rest or (isinstance(value, Mapping) and isinstance(values.get(name), dict)):
+        if not isinstance(values.get(name), dict):
+            raise UserError(f"{prefix}{name} holds no settings; found {'.'.join(rest)} below it")
+        parts = {tuple(rest): value} if rest else {(key,): part for key, part in value.items()}
+        for below, part in parts.items():
+            _change(values[name], list(below), part, hint, f"{prefix}{name}.")
+    else:
+        values[name] = value
 
 
 T = TypeVar("T")
 
 
-def to_json(config: Any) -> str:
-    """The settings as JSON text, in the order of their fields."""
-    return json.dumps(dataclasses.asdict(config), indent=2) + "\n"
-
-
 def from_dict(kind: type[T], values: Mapping[str, Any], source: str) -> T:
     """Settings of `kind` from JSON values; fields left out keep their defaults.
 
+    source: where the values come from, such as a file; it begins the messages.
+
     Raises:
-        UserError: a field that does not exist (with the nearest name) or a value out of range; `source` says where.
+        UserError: a field that does not exist (with the nearest name), that is missing, or that has a wrong value.
     """
-    hints = get_type_hints(kind)
-    fields = {f.name for f in dataclasses.fields(kind)}  # type: ignore[arg-type]
-    made: dict[str, Any] = {}
-    for name, value in values.items():
-        if name not in fields:
-            raise UserError(f"{source}: {unknown('setting', name, sorted(fields))}")
-        if dataclasses.is_dataclass(hints[name]):
-            value = from_dict(hints[name], value, source)
-        made[name] = tuple(value) if isinstance(value, list) else value
     try:
-        return kind(**made)
-    except (TypeError, ValueError) as error:
+        return _built(kind, values, "")
+    except UserError as error:
+        if not source:
+            raise
         raise UserError(f"{source}: {error}") from error
 
 
+def _built(kind: type[T], values: Mapping[str, Any], prefix: str) -> T:
+    hints = field_types(kind)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    arguments: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in fields:
+            raise unknown("setting", f"{prefix}{name}", [prefix + known for known in fields])
+        if dataclasses.is_dataclass(hints[name]):
+            if not isinstance(value, Mapping):
+                raise UserError(f"{prefix}{name} is {value!r}; expected an object of settings")
+            value = _built(hints[name], value, f"{prefix}{name}.")
+        arguments[name] = value
+    missing = dataclasses.MISSING
+    for name, field_ in fields.items():
+        if name not in arguments and field_.default is missing and field_.default_factory is missing:
+            raise UserError(f"{prefix}{name} is missing")
+    try:
+        return kind(**arguments)
+    except (TypeError, ValueError) as error:
+        raise UserError(str(error)) from error
+
+
 def from_json(kind: type[T], text: str, source: str) -> T:
-    """Settings of `kind` from JSON text. Raises UserError where it is not."""
+    """Settings of `kind` from JSON text. Raises UserError where it is not; `source` begins the message."""
     try:
         values = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f"{source}: not JSON ({error})") from error
     if not isinstance(values, dict):
-        raise UserError(f"{source}: wanted a JSON object of settings")
+        raise UserError(f"{source}: expected a JSON object of settings")
     return from_dict(kind, values, source)

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kinesics.errors import UserError
-from kinesics.files import atomic_path
+from kinesics.files import atomic_path, to_json
 
 STATUSES = ("ok", "partial", "no_frames", "no_video", "error", "timeout")
 """What decoding a whole file can come to. Only `ok` and `partial` have frames."""
@@ -126,7 +126,7 @@ class Scores:
                 targets=self.targets,
                 classes=np.array(self.classes),
                 multi_label=np.array(self.multi_label),
-                record=np.array(json.dumps(dict(self.record))),
+                record=np.array(to_json(self.record)),
             )
 
     @staticmethod

@@ -137,9 +137,9 @@ def test_older_contracts_load_and_damaged_ones_are_named(run: Path) -> None:
     assert (contract.temperature, contract.threshold) == (1.0, 0.0)
     for wrong in (0, -1.0, "warm", float("nan")):
         path.write_text(json.dumps({**values, "temperature": wrong}))
-        with pytest.raises(UserError, match=r"model\.json: temperature is .*, wanted a number above 0"):
+        with pytest.raises(UserError, match=r"model\.json: temperature is .*; expected a number above 0"):
             load_model(run)
-    with pytest.raises(ValueError, match="threshold is -1, wanted a number of at least 0"):
+    with pytest.raises(UserError, match="threshold is -1; expected a number from 0 up"):
         dataclasses.replace(contract, threshold=-1)
 
 

@@ -86,7 +86,7 @@ def test_a_single_frame_does_not_move(tmp_path: Path) -> None:
     [
         ({"method": "tvl2"}, "did you mean 'tvl1'"),
         ({"bound": 0.0}, "bound above 0"),
-        ({"bound": float("nan")}, "bound above 0"),
+        ({"bound": float("nan")}, "flow bound is nan; expected a number"),
         ({"short_side": 2}, "16 pixels"),
     ],
 )

@@ -99,7 +99,7 @@ def test_flow_that_does_not_fit_is_refused(tiny_set: Path, flow: Path, tmp_path:
     rgb = dataclasses.replace(small(), input=dataclasses.replace(small().input, modality="rgb"))
     with pytest.raises(UserError, match="flow is given, and this takes frames"):
         train(rgb, tiny_set, tmp_path / "b", flow=flow, num_workers=0, device="cpu")
-    with pytest.raises(UserError, match=r"flow.json: no such file; wanted a folder of flow"):
+    with pytest.raises(UserError, match=r"flow.json: no such file; expected a folder of flow"):
         read_manifest(tiny_set, tmp_path)
     once = dataclasses.replace(small(), optim=dataclasses.replace(small().optim, epochs=1))
     run = train(once, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")

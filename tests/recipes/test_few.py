@@ -6,8 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from kinesics.analysis.evaluate import test as run_test
+from kinesics.errors import UserError
 from kinesics.models.registry import list_models
 from kinesics.recipes import RECIPES, recipe
 from kinesics.training.train import train
@@ -36,9 +38,21 @@ def test_few_changes_how_not_what() -> None:
 
 
 def test_few_keeps_the_backbone_of_those_that_have_no_other() -> None:
-    models = {name: recipe(name, preset="few").model.name for name in RECIPES}
+    models = {name: recipe(name, preset="few").model.name for name in RECIPES if recipe(name).model.weights}
     assert set(models.values()) <= set(list_models())
     assert models["tea"] == "tea_res2net50"
     assert models["mfnet"] == "plain_mfnet"
     assert models["mdt"] == "mdt_efficientnet_lite0"
     assert models["tefe"] == "tefe_efficientnet_lite0"
+
+
+def test_few_refuses_a_backbone_of_random_weights() -> None:
+    random = [name for name in RECIPES if not recipe(name).model.weights]
+    assert "c3d" in random
+    for name in random:
+        with pytest.raises(UserError, match=r"model.weights is none .* these stages would stay random"):
+            recipe(name, preset="few")
+        assert recipe(name, preset="few", model={"weights": "own.pt"}).model.weights == "own.pt"
+        assert recipe(name, preset="few", optim={"frozen_stages": 0}).optim.frozen_stages == 0
+    with pytest.raises(UserError, match="would stay random"):
+        recipe("tsm", preset="few", model={"weights": None})

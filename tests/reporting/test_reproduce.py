@@ -40,7 +40,8 @@ def test_the_command_gives_the_recipe_back(wanted: Recipe) -> None:
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_as_it_is_needs_no_flags(name: str) -> None:
     assert nearest(recipe(name)) == (name, None)
-    assert nearest(recipe(name, preset="few")) == (name, "few")
+    if recipe(name).model.weights:  # the preset keeps what these bring
+        assert nearest(recipe(name, preset="few")) == (name, "few")
     assert (
         train_command(recipe(name), "s.csv", "r").removesuffix(" --flow FLOW").endswith(f"{name} --data s.csv --out r")
     )

@@ -175,7 +175,7 @@ def test_a_broken_video_stops_the_training_and_is_named(tmp_path: Path) -> None:
 
 
 def test_patience_ends_a_training_that_gets_no_better(tiny_set: Path, tmp_path: Path) -> None:
-    recipe = tiny_recipe(epochs=9, patience=2, learning_rate=0.0)
+    recipe = tiny_recipe(epochs=9, patience=2, learning_rate=1e-12)
     run = run_tiny(recipe, tiny_set, tmp_path)
     rows = list(csv.DictReader((run / "log.csv").open()))
     assert [row["best"] for row in rows] == ["True", "False", "False"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +12,7 @@ from kinesics.analysis.evaluate import home_of, known_items, open_run
 from kinesics.data.manifest import SPLITS, Manifest, read_manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
-from kinesics.files import write_text
+from kinesics.files import write_json
 from kinesics.inference.scorer import score
 from kinesics.metrics.calibration import NUM_BINS, TEMPERATURES, Calibration
 from kinesics.metrics.calibration import calibrate as fit
@@ -103,7 +102,7 @@ def calibrate(
         "versions": versions(),
     }
     folder, report = find_model(run), home_of(run) / REPORT_NAME
-    write_text(report, json.dumps({**found.to_dict(), "record": record}, indent=2) + "\n")
+    write_json(report, {**found.to_dict(), "record": record})
     figures = {
         name: value for name, value in found.to_dict().items() if name not in ("temperature", "threshold", "bins")
     }

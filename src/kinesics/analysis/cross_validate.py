@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from kinesics.analysis.evaluate import write_results
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
-from kinesics.files import write_text
+from kinesics.files import write_json
 from kinesics.inference.scorer import score
 from kinesics.metrics.accuracy import Metrics, pool
 from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
@@ -94,7 +93,7 @@ def cross_validate(
         "mean_and_std": {name: result.spread(name) for name in pooled.names},
         "pooled": pooled.to_dict(),
     }
-    write_text(out / "cross_validation.json", json.dumps(summary, indent=2) + "\n")
+    write_json(out / "cross_validation.json", summary)
     return result
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError, unknown
-from kinesics.files import read_text, write_text
+from kinesics.files import read_text, write_json
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.inference.scorer import score
 from kinesics.metrics.accuracy import Metrics, write_confusion_csv, write_per_class_csv
@@ -26,6 +26,7 @@ from kinesics.plots.confusion import plot_confusion
 from kinesics.progress import Watch
 from kinesics.runs.log import versions
 from kinesics.runs.model_file import Contract, find_model, load_model
+from kinesics.settings import from_dict
 from kinesics.training.train import check_modality
 from kinesics.values import Scores, VideoItem
 
@@ -96,7 +97,7 @@ def write_results(scores: Scores, folder: Path, hierarchy: Hierarchy | None = No
     metrics = evaluate_levels(scores, hierarchy)
     scores.save(folder / "scores.npz")
     summary = {**metrics.to_dict(), "record": dict(scores.record)}
-    write_text(folder / "metrics.json", json.dumps(summary, indent=2) + "\n")
+    write_json(folder / "metrics.json", summary)
     write_per_class_csv(metrics, folder / "per_class.csv")
     if metrics.confusion is not None:
         write_confusion_csv(metrics, folder / "confusion.csv")
@@ -183,6 +184,6 @@ def check_flow(manifest: Manifest, contract: Contract) -> None:
     """Raise UserError where the model takes flow and gets none or another kind, or gets flow and takes none."""
     check_modality(contract.modality, manifest)
     if manifest.flow and "flow" in contract.record:
-        learned = FlowSettings(**contract.record["flow"])
+        learned = from_dict(FlowSettings, contract.record["flow"], f"the record of {contract.model}")
         if other := learned.differences(manifest.flow.settings):
             raise UserError(f"{manifest.flow.path}: holds flow of {other}; the model learned from {learned}")

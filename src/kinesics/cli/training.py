@@ -119,13 +119,9 @@ def recipe_flags(kind: type[Any], words: list[str], command: str) -> Any:
         else:
             raise UserError(f"kinesics {command}: wanted a recipe first: {', '.join(RECIPES)}")
     name, rest = words[0], words[1:]
-    preset = None
-    for position, word in enumerate(rest):
-        if word == "--preset" and position + 1 < len(rest):
-            preset = rest[position + 1]
-        elif word.startswith("--preset="):
-            preset = word.partition("=")[2]
-    made = recipe(name, preset=None if preset in (None, "None") else preset)
+    preset, weights = value_of(rest, "--preset"), value_of(rest, "--weights")
+    start = {} if weights is None else {"model.weights": None if weights == "None" else weights}
+    made = recipe(name, preset=None if preset in (None, "None") else preset, **start)
     return tyro.cli(
         kind,
         args=rest,
@@ -133,6 +129,16 @@ def recipe_flags(kind: type[Any], words: list[str], command: str) -> Any:
         default=kind(data=tyro.MISSING, out=tyro.MISSING, recipe=made),
         description=f"{kind.__doc__}\n\n{(RECIPES[name].__doc__ or '').strip()}",
     )
+
+
+def value_of(words: list[str], flag: str) -> str | None:
+    """What follows `flag` among the words, as `--flag value` or `--flag=value`; None without the flag."""
+    for position, word in enumerate(words):
+        if word == flag and position + 1 < len(words):
+            return words[position + 1]
+        if word.startswith(f"{flag}="):
+            return word.partition("=")[2]
+    return None
 
 
 def with_arguments(recipe: Recipe, words: tuple[str, ...]) -> Recipe:
@@ -143,5 +149,4 @@ def with_arguments(recipe: Recipe, words: tuple[str, ...]) -> Recipe:
             given[name] = json.loads(text)
         except json.JSONDecodeError:
             given[name] = text
-    model = dataclasses.replace(recipe.model, arguments={**recipe.model.arguments, **given})
-    return dataclasses.replace(recipe, model=model)
+    return recipe.with_changes(model={"arguments": given})

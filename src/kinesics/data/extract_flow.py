@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
@@ -16,7 +15,7 @@ import torch
 from kinesics.data.manifest import read_manifest
 from kinesics.devices import check_device, num_cores
 from kinesics.errors import UserError, VideoError
-from kinesics.files import remove_unfinished, write_text
+from kinesics.files import remove_unfinished, write_json
 from kinesics.flow.flow_folder import FlowFolder, FlowSettings
 from kinesics.flow.live import flow_between
 from kinesics.flow.methods import Gray, grey, pairs_at_once
@@ -116,9 +115,7 @@ def extract_flow(
         for item in todo:  # what a process had begun when it ended
             remove_unfinished(folder.file(item.id))
     report = FlowReport(out, tuple(outcomes[item.id] for item in todo), len(items) - len(todo))
-    write_text(
-        out / REPORT, json.dumps({"kept": report.kept, "done": [asdict(o) for o in report.done]}, indent=2) + "\n"
-    )
+    write_json(out / REPORT, {"kept": report.kept, "done": [asdict(o) for o in report.done]})
     return report
 
 

@@ -26,7 +26,7 @@ from kinesics.data.problems import (
 from kinesics.data.splits import assign_folds, assign_split
 from kinesics.data.verify import DECODE_WHOLE, Limits, Progress, verify
 from kinesics.errors import UserError, unknown
-from kinesics.files import write_text
+from kinesics.files import write_json
 from kinesics.video.integrity import Check
 
 __all__ = ["Report", "prepare", "report_lines"]
@@ -245,7 +245,7 @@ def _finish(job: _Job, entries: Sequence[Entry], problems: Sequence[Problem], qu
         on_bad=job.on_bad,
         quarantine=quarantine,
     )
-    write_text(report.report_path, report.to_json())
+    write_json(report.report_path, report)
     return report
 
 

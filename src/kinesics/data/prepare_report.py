@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,10 +38,6 @@ class Report:
     def of(self, severity: str) -> list[Problem]:
         """The problems of a severity."""
         return [problem for problem in self.problems if problem.severity == severity]
-
-    def to_json(self) -> str:
-        """All of it as JSON text."""
-        return json.dumps(dataclasses.asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
 def make_report(

@@ -9,8 +9,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from kinesics.checks import check_fields
 from kinesics.errors import UserError, VideoError, unknown
-from kinesics.files import read_text, write_text
+from kinesics.files import read_text, write_json
 from kinesics.flow.methods import METHODS
 from kinesics.settings import from_dict
 from kinesics.values import VideoItem
@@ -35,6 +36,7 @@ class FlowSettings:
     warp: bool = False
 
     def __post_init__(self) -> None:
+        check_fields(self, "flow ")
         if self.method not in METHODS:
             raise unknown("flow method", self.method, METHODS)
         if not 0 < self.bound <= 1000:
@@ -71,7 +73,7 @@ class FlowFolder:
     def make(path: Path, settings: FlowSettings) -> FlowFolder:
         """The folder for flow of these settings, new or begun. Raises UserError where it holds flow of others."""
         if not (path / INDEX).is_file():
-            write_text(path / INDEX, json.dumps({**asdict(settings), "version": __version__}, indent=2) + "\n")
+            write_json(path / INDEX, {**asdict(settings), "version": __version__})
         found = FlowFolder.open(path)
         if other := settings.differences(found.settings):
             raise UserError(f"{path}: holds flow of {other}; name another folder with --out")

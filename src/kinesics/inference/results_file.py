@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from kinesics.errors import KinesicsError, UserError
+from kinesics.files import to_json
 from kinesics.inference.predictor import Outcome
 
 OPENING = '{"path": '
@@ -57,7 +58,7 @@ def to_dict(outcome: Outcome, maker: str = "") -> dict[str, Any]:
 
 def to_line(outcome: Outcome, maker: str = "") -> str:
     """An outcome as one line of JSON, without its end."""
-    return json.dumps(to_dict(outcome, maker), ensure_ascii=False)
+    return to_json(to_dict(outcome, maker), indent=None)
 
 
 def write_predictions(outcomes: Iterable[Outcome], out: Path, maker: str = "") -> Iterator[Outcome]:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from kinesics.errors import unknown
 from kinesics.recipes.clip_networks import c3d, i3d, r2plus1d
-from kinesics.recipes.few import few
+from kinesics.recipes.few import check_weights, few
 from kinesics.recipes.kpsem import ABLATIONS as KPSEM_ABLATIONS
 from kinesics.recipes.kpsem import kpsem, kpsem_r3d, mfnet, r3d
 from kinesics.recipes.mdt import mdt, mdt16, mdt_plain
@@ -48,16 +49,25 @@ STREAMS = {"mlfe": 1.0, "mlfe_flow": 1.5, "stp_rgb": 1.0, "stp_flow": 1.5, "stp_
 PRESETS: dict[str, Callable[[Recipe], Recipe]] = {"few": few}
 
 
-def recipe(name: str, *, preset: str | None = None) -> Recipe:
-    """The recipe called `name`, changed by `preset`. Raises UserError with the nearest name where there is none."""
+def recipe(name: str, *, preset: str | None = None, **changes: Any) -> Recipe:
+    """The recipe called `name`, changed by `preset` and then by `changes`; see `Recipe.with_changes`.
+
+    recipe("tsm", preset="few", optim={"epochs": 5}, model={"arguments": {"fold_div": 2}}) keeps the preset's head.
+
+    Raises:
+        UserError: no such recipe, preset or setting (with the nearest name), a value that a setting does not take, or a
+            preset that keeps the backbone as it is, where its weights are random.
+    """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
-    made = RECIPES[name]()
+    base = RECIPES[name]()
     if preset is None:
-        return made
+        return base.with_changes(changes)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    return PRESETS[preset](made)
+    changed = PRESETS[preset](base).with_changes(changes)
+    check_weights(changed)
+    return changed
 
 
 def stream_weights(names: Sequence[str]) -> list[float]:

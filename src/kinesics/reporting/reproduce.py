@@ -9,7 +9,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from kinesics.recipes import PRESETS, RECIPES
-from kinesics.recipes import recipe as recipe_called
 from kinesics.settings import Recipe
 
 
@@ -27,7 +26,7 @@ def train_command(recipe: Recipe, manifest: str, out: str, *, folds: str | None 
         words += ["--preset", preset]
     if recipe.input.modality == "flow":
         words += ["--flow", flow or "FLOW"]
-    return shlex.join([*words, *flags(recipe, recipe_called(base, preset=preset))])
+    return shlex.join([*words, *flags(recipe, start(base, preset))])
 
 
 def test_command(run: str, record: Mapping[str, Any]) -> str:
@@ -41,12 +40,18 @@ test_command.__test__ = False  # type: ignore[attr-defined]
 
 def nearest(recipe: Recipe) -> tuple[str, str | None]:
     """The recipe and the preset that need the fewest flags, of the same system if one serves: ("tsm", "few")."""
-    made = {(base, preset): recipe_called(base, preset=preset) for base in RECIPES for preset in (None, *PRESETS)}
+    made = {(base, preset): start(base, preset) for base in RECIPES for preset in (None, *PRESETS)}
     # No flag takes away an argument of the system.
     bases = [choice for choice, base in made.items() if base.model.arguments.keys() <= recipe.model.arguments.keys()]
     return min(
         bases, key=lambda choice: (made[choice].model.system != recipe.model.system, len(flags(recipe, made[choice])))
     )
+
+
+def start(base: str, preset: str | None) -> Recipe:
+    """The recipe that `kinesics train` starts from, before its flags."""
+    recipe = RECIPES[base]()
+    return recipe if preset is None else PRESETS[preset](recipe)
 
 
 def flags(recipe: Recipe, base: Recipe) -> list[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import importlib.metadata
 import io
-import json
 import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import torch
 
-from kinesics.files import write_text
+from kinesics.files import write_json, write_text
 from kinesics.plots.curves import plot_curves
 from kinesics.version import __version__
 
@@ -50,7 +49,7 @@ def machine() -> dict[str, Any]:
 
 def write_record(run: Path, record: Mapping[str, Any]) -> None:
     """Write run.json: what was trained on what, where and with which versions."""
-    write_text(run / "run.json", json.dumps(record, indent=2) + "\n")
+    write_json(run / "run.json", record)
 
 
 class RunLog:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +12,9 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
+from kinesics.checks import NotNegative, Positive, check_fields
 from kinesics.errors import UserError
-from kinesics.files import atomic_path, read_text, write_text
+from kinesics.files import atomic_path, read_text, write_json
 from kinesics.models.build import create_model
 from kinesics.models.recognizer import Recognizer
 from kinesics.settings import from_dict
@@ -36,7 +35,7 @@ class Contract:
     nothing.
 
     Raises:
-        ValueError: a temperature or threshold out of range.
+        UserError: a field of another type, or out of range.
     """
 
     model: str
@@ -50,15 +49,12 @@ class Contract:
     record: Mapping[str, Any]
     format: int = FORMAT
     version: str = __version__
-    temperature: float = 1.0
-    threshold: float = 0.0
+    temperature: Positive = 1.0
+    threshold: NotNegative = 0.0
     calibration: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        for name, least in (("temperature", 1e-6), ("threshold", 0.0)):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not math.isfinite(value) or value < least:
-                raise ValueError(f"{name} is {value!r}, wanted a number {'above' if least else 'of at least'} 0")
+        check_fields(self)
 
     @property
     def view_plan(self) -> ViewPlan:
@@ -76,7 +72,7 @@ def save_model(folder: Path, state: Mapping[str, torch.Tensor], contract: Contra
 
 def write_contract(folder: Path, contract: Contract) -> None:
     """Write `model.json` into `folder`, whole or not at all; the weights beside it stay."""
-    write_text(folder / CONTRACT_NAME, json.dumps(dataclasses.asdict(contract), indent=2) + "\n")
+    write_json(folder / CONTRACT_NAME, contract)
 
 
 def find_model(run: Path) -> Path:

@@ -16,14 +16,14 @@ from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.data.mirror import unpaired
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
-from kinesics.files import read_text, write_text
+from kinesics.files import read_text, write_json
 from kinesics.models.build import create_model, fixes_steps
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.weights.load import load_weights
 from kinesics.progress import Watch
 from kinesics.runs.log import RunLog, machine, versions, write_record
 from kinesics.runs.model_file import Contract
-from kinesics.settings import Recipe, from_json, to_json
+from kinesics.settings import Recipe, from_json
 from kinesics.training.head_fit import start_head
 from kinesics.training.loop import Task, train_model
 from kinesics.values import VideoItem
@@ -116,7 +116,7 @@ def train_task(
     if recipe.optim.head_start == "probe" and not resume:
         start_head(model, task, recipe, fabric=fabric, watch=watch, num_workers=num_workers)
     if fabric.is_global_zero and not resume:
-        write_text(out / "recipe.json", to_json(recipe))
+        write_json(out / "recipe.json", recipe)
         write_record(out, run_record(recipe, task, manifest, fabric, scale))
     return train_model(
         recipe,

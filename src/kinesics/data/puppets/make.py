@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from kinesics.data.puppets.draw import draw_clip
 from kinesics.data.puppets.settings import PuppetSettings
 from kinesics.errors import UserError
-from kinesics.files import read_text, write_text
+from kinesics.files import read_text, write_json
 from kinesics.video.write import write_video
 
 DRAWING = 2
@@ -105,7 +105,7 @@ def _claim(out: Path, settings: PuppetSettings) -> None:
     if not stored.is_file():
         if any((out / "clips").glob("*.mp4")):
             raise UserError(f"{out / 'clips'}: holds videos, but no {stored.name} that says how they were drawn")
-        write_text(stored, json.dumps(wanted, indent=2) + "\n")
+        write_json(stored, wanted)
         return
     try:
         found = json.loads(read_text(stored, "the settings of puppets"))
