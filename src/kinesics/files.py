@@ -57,6 +57,21 @@ def concerns(error: OSError, path: Path) -> bool:
     return error.filename is None or Path(os.fsdecode(error.filename)) in (path, path.parent)
 
 
+def check_writable(path: Path) -> None:
+    """Raise UserError where neither `path` nor what is to be made below it can be written: before the work is done."""
+    folder = path if path.is_dir() else path.parent
+    while not folder.exists() and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise UserError(f"{path}: cannot be written, {folder} is a file; name another place")
+    probe = folder / f".kinesics.{secrets.token_hex(4)}"
+    try:
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written: {error.strerror or error}; name another place") from error
+
+
 def write_text(path: Path, text: str) -> None:
     """Write `text` to `path` as UTF-8, whole or not at all."""
     with atomic_path(path) as temporary:

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from kinesics.cli import main
-from kinesics.cli.commands import COMMANDS
+from kinesics.cli.commands import COMMANDS, Command
+from kinesics.diagnosis.doctor import Finding
 from tests.tiny import make_set
 
 
@@ -52,13 +53,13 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
     [
         (["tran"], "unknown command 'tran'; did you mean 'train'?"),
         (["train", "tsmm", "--data", "x", "--out", "y"], "unknown recipe 'tsmm'; did you mean 'tsm'?"),
-        (["train", "--data", "x"], "wanted a recipe first: tsn, tsm"),
+        (["train", "--data", "x"], "expected a recipe first: tsn, tsm"),
         (["train", "tsm", "--data", "nowhere.csv", "--out", "y"], "nowhere.csv: no such file"),
         (["train", "tsm", "--preset", "fwe", "--data", "x", "--out", "y"], "unknown preset 'fwe'; did you mean 'few'?"),
         (["test", "nowhere"], "nowhere: no such folder; wanted a run"),
         (["predict", "nowhere", "video.mp4"], "nowhere: no such folder; wanted a run"),
         (["cost", "tsm_resnet5"], "unknown model 'tsm_resnet5'; did you mean 'tsm_resnet"),
-        (["cost", "tsm_resnet18", "--size", "0"], "--size: wanted a number from 1 up, found 0"),
+        (["cost", "tsm_resnet18", "--size", "0"], "--size: expected a number from 1 up, found 0"),
         (["prepare", "nowhere", "--out", "set.csv"], "nowhere: no such"),
     ],
 )
@@ -68,6 +69,66 @@ def test_mistakes_are_told_in_one_line(words: list[str], wanted: str, capsys: py
     assert wanted in err
     assert "Traceback" not in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "tsm", "--data", "x.csv"],
+        ["cross-validate", "tsm", "--data", "x.csv"],
+        ["prepare", "clips"],
+        ["flow", "x.csv"],
+        ["fuse", "a", "b"],
+        ["report", "a"],
+        ["explain", "a", "b.mp4"],
+        ["predict", "a", "b.mp4"],
+        ["puppets"],
+        ["demo"],
+    ],
+)
+def test_a_place_that_cannot_be_written_is_found_before_the_work(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("kept")
+    code, _, err = call(*words, "--out", str(tmp_path / "file/below/out.csv"), capsys=capsys)
+    assert code == 2
+    assert "file/below/out.csv: cannot be written" in err
+    assert (tmp_path / "file").read_text() == "kept"
+
+
+def test_doctor_fails_where_a_needed_part_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = [Finding("torch", "2.13.0"), Finding("[av]", "not installed", "missing", "pip install 'kinesics[lite0]'")]
+    monkeypatch.setattr("kinesics.diagnosis.doctor.examine", lambda: found)
+    code, out, _ = call("doctor", capsys=capsys)
+    assert code == 1
+    assert "[av]" in out and "pip install 'kinesics[lite0]'" in out
+    code, out, _ = call("doctor", "--json", capsys=capsys)
+    assert code == 1
+    assert [part["state"] for part in json.loads(out)] == ["ok", "missing"]
+    monkeypatch.setattr("kinesics.diagnosis.doctor.examine", lambda: found[:1])
+    assert call("doctor", capsys=capsys)[0] == 0
+
+
+def test_only_a_true_fault_is_called_one(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class OutOfMemoryError(RuntimeError):
+        """As torch has it."""
+
+    for error, expected in (
+        (ZeroDivisionError("x"), "a fault of kinesics"),
+        (OutOfMemoryError("CUDA out of memory. Tried to allocate"), "out of memory; a smaller batch"),
+        (OSError(28, "No space left on device", "a.csv"), "a.csv: No space left on device"),
+    ):
+
+        def fail(words: list[str], error: Exception = error) -> int:
+            raise error
+
+        monkeypatch.setitem(COMMANDS, "doctor", Command("", fail))
+        code, _, err = call("doctor", capsys=capsys)
+        assert code == 1
+        assert expected in err
+        assert ("fault" in err) == isinstance(error, ZeroDivisionError)
 
 
 def test_a_wrong_flag_names_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

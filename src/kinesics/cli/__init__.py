@@ -1,7 +1,7 @@
 """The command line: `kinesics COMMAND …`.
 
-Errors are one line on stderr: exit code 2 for what the user can mend, 1 for a failure, 130 for Ctrl-C. `--debug` (or
-KINESICS_DEBUG=1) shows the traceback.
+Errors are one line on stderr: exit code 2 for what the user can correct, 1 for a failure, 130 for Ctrl-C. `--debug`
+(or KINESICS_DEBUG=1) shows the traceback.
 """
 
 from __future__ import annotations
@@ -17,35 +17,38 @@ from kinesics.version import __version__
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit."""
+    from kinesics.cli.console import set_encoding, warn
+
+    set_encoding()
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("KINESICS_DEBUG", "") not in ("", "0")
     try:
         sys.exit(run([word for word in words if word != "--debug"]))
     except KeyboardInterrupt as stop:
-        print(f"kinesics: {stop or 'stopped'}", file=sys.stderr)  # noqa: T201
+        warn(f"kinesics: {stop or 'stopped'}")
         sys.exit(130)
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # who reads us has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader of the pipe has closed it
         sys.exit(1)
     except (KinesicsError, OSError, MemoryError) as error:
         if debug:
             raise
-        print(f"kinesics: {one_line(error)}", file=sys.stderr)  # noqa: T201
+        warn(f"kinesics: {one_line(error)}")
         sys.exit(getattr(error, "exit_code", 1))
     except Exception as error:
         if debug:
             raise
-        kind = type(error).__name__
-        print(f"kinesics: {kind}: {one_line(error)} (a fault of ours; --debug shows where)", file=sys.stderr)  # noqa: T201
+        if is_out_of_memory(error):
+            warn(f"kinesics: {one_line(MemoryError())}")
+        else:
+            warn(f"kinesics: {type(error).__name__}: {one_line(error)} (a fault of kinesics; --debug shows where)")
         sys.exit(1)
 
 
 def run(words: list[str]) -> int:
     """Run one command; gives the exit code."""
     if not words or words[0] in ("-h", "--help"):
-        from kinesics.cli.show import show_commands
-
-        show_commands({name: command.title for name, command in COMMANDS.items()})
+        show_commands()
         return 0
     if words[0] in ("-V", "--version"):
         print(__version__)  # noqa: T201
@@ -53,6 +56,20 @@ def run(words: list[str]) -> int:
     if words[0] not in COMMANDS:
         raise unknown("command", words[0], COMMANDS)
     return COMMANDS[words[0]].run(words[1:]) or 0
+
+
+def show_commands() -> None:
+    """Print the commands, one line each."""
+    from kinesics.cli.console import say, say_table, styled
+
+    say("kinesics: recognise small actions in video", "", "usage: kinesics COMMAND [flags]", "")
+    say_table(("", ""), [(styled(f"  {name}  ", "bold"), command.title) for name, command in COMMANDS.items()])
+    say("", "kinesics COMMAND --help lists the flags of a command; --debug shows tracebacks; --version.")
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a device has no memory left, as torch says it."""
+    return type(error).__name__ == "OutOfMemoryError"
 
 
 def one_line(error: BaseException) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from tyro.conf import Positional
 
 from kinesics.cli.flags import Device, Split
+from kinesics.files import check_writable
 
 
 def compare(
@@ -33,11 +34,12 @@ def compare(
         json: Print JSON.
     """
     from kinesics.analysis.compare import compare as run_compare
-    from kinesics.cli.show import show_json
+    from kinesics.cli.console import say_json
+    from kinesics.cli.results import show_comparison
 
     comparison = run_compare(runs, split=split, views=views, data=data, common=common, against=against)
     if json:
-        show_json(comparison.to_dict())
+        say_json(comparison.to_dict())
     else:
         show_comparison(comparison, clips=clips)
 
@@ -64,61 +66,13 @@ def report(
         clips: How many clips get a preview that plays, the hardest first.
         device: Where to measure the latency.
     """
-    from kinesics.cli.show import say, task_progress
+    from kinesics.cli.console import say
+    from kinesics.cli.progress import task_progress
     from kinesics.reporting.build import report as write_report
 
+    check_writable(out)
     with task_progress("previews") as progress:
         page = write_report(
             runs, out, split=split, views=views, data=data, common=common, clips=clips, device=device, progress=progress
         )
     say(f"the report is {page}; open it with a browser")
-
-
-def show_comparison(comparison: Any, *, clips: bool) -> None:
-    """Print the runs, then what each is better by than the one that it is matched with."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    from kinesics.analysis.compare import TITLES, signed
-    from kinesics.cli.show import out, say
-
-    figures = comparison.figures
-    table = Table("run", "clips", *(TITLES[name] for name in figures), "parameters", "MACs", box=None, pad_edge=False)
-    for run in comparison.runs:
-        cells = [run.metrics.interval(name) for name in figures]
-        table.add_row(
-            escape(run.name),
-            str(run.metrics.num_videos),
-            *(f"{cell.value:.3f}\n{cell.low:.3f}–{cell.high:.3f}" for cell in cells),
-            "" if run.cost is None else f"{run.cost.parameters / 1e6:.2f} M",
-            "" if run.macs is None else f"{run.macs / 1e9:.2f} G",
-        )
-    out.print(table)
-    shown = tuple(comparison.matches[0].pair.figures)
-    base, several = comparison.matches[0].first, len(comparison.matches) > 1
-    say("", f"each less {base}, in points of a hundred:")
-    columns = ("p\n(Holm)" if several else "p", f"only it\nonly {escape(base)}")
-    pairs = Table("run", *(TITLES[name] for name in shown), *columns, box=None, pad_edge=False)
-    for match in comparison.matches:
-        pair = match.pair
-        pairs.add_row(
-            escape(match.second),
-            *("\n".join(signed(pair.figures[name])) for name in shown),
-            f"{pair.p_value:.2g}" + (f"\n({match.adjusted_p:.2g})" if several else ""),
-            f"{len(pair.only_second)}\n{len(pair.only_first)}",
-        )
-    out.print(pairs)
-    holm = f"; Holm corrects it for {len(comparison.matches)} comparisons" if several else ""
-    say(
-        "",
-        f"intervals are 95 %: each run's of its clips, the differences' of {comparison.unit}, drawn with replacement; "
-        f"p is McNemar's exact test on the clips that only one of the two gets right{holm}",
-    )
-    if comparison.num_left_out:
-        say(f"left out {comparison.num_left_out} clips that not all runs scored")
-    for match in comparison.matches if clips else ():
-        for name, other, ids in (
-            (match.second, match.first, match.pair.only_second),
-            (match.first, match.second, match.pair.only_first),
-        ):
-            say("", f"{name} gets right and {other} does not: {len(ids)}", *(f"  {clip}" for clip in ids))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
 from kinesics.cli.flags import pairs
+from kinesics.files import check_writable
 
 
 def prepare(
@@ -53,9 +53,12 @@ def prepare(
         workers: Decoding processes; all cores by default.
         seed: Decides the random splits.
     """
-    from kinesics.cli.show import show_report, task_progress
+    from kinesics.cli.console import say
+    from kinesics.cli.progress import task_progress
     from kinesics.data.prepare import prepare as run_prepare
+    from kinesics.data.prepare import report_lines
 
+    check_writable(out)
     with task_progress("checking") as progress:
         report = run_prepare(
             source,
@@ -78,7 +81,8 @@ def prepare(
             seed=seed,
             progress=progress,
         )
-    return show_report(report)
+    say(*report_lines(report))
+    return 0
 
 
 def probe(
@@ -100,14 +104,15 @@ def probe(
         json: Print JSON.
     """
     from kinesics.analysis.probe import probe as run_probe
-    from kinesics.cli.show import say, show_json, task_progress
+    from kinesics.cli.console import say, say_json
+    from kinesics.cli.progress import task_progress
 
     with task_progress("features", quiet=json) as progress:
         result = run_probe(
             data, backbone=backbone, weights=weights, num_segments=num_segments, seed=seed, progress=progress
         )
     if json:
-        show_json(dataclasses.asdict(result))
+        say_json(result)
     else:
         say(*result.lines())
 
@@ -136,10 +141,12 @@ def flow(
         workers: Videos at a time; one a core by default.
         stall_seconds: How long a video may give no frame before it is given up.
     """
-    from kinesics.cli.show import say, task_progress
+    from kinesics.cli.console import say
+    from kinesics.cli.progress import task_progress
     from kinesics.data.extract_flow import extract_flow
     from kinesics.flow.flow_folder import FlowSettings
 
+    check_writable(out)
     with task_progress("flow") as progress:
         report = extract_flow(
             data,
@@ -174,7 +181,8 @@ def puppets(
         classes: Which classes; all by default.
         seed: The same seed draws the same videos.
     """
-    from kinesics.cli.show import say, task_progress
+    from kinesics.cli.console import say
+    from kinesics.cli.progress import task_progress
     from kinesics.data.puppets import CLASSES, PuppetSettings, make_puppets
 
     settings = PuppetSettings(
@@ -185,6 +193,7 @@ def puppets(
         classes=classes or CLASSES,
         seed=seed,
     )
+    check_writable(out)
     with task_progress("drawing") as progress:
         manifest = make_puppets(out, settings, progress=progress)
     say(f"{len(settings.classes) * clips_per_class} videos; their manifest is {manifest}")

@@ -8,6 +8,7 @@ from typing import Literal
 from tyro.conf import Positional
 
 from kinesics.cli.flags import Device
+from kinesics.files import check_writable
 
 
 def explain(
@@ -38,7 +39,7 @@ def explain(
         window: Length of the clips for that, in seconds; a third of the video by default.
         device: Where to compute.
     """
-    from kinesics.cli.show import err, say
+    from kinesics.cli.console import say, warn
     from kinesics.explanation.methods import How
     from kinesics.explanation.run import Wanted, explain_videos
     from kinesics.inference.predictor import load
@@ -46,20 +47,21 @@ def explain(
     from kinesics.video.files import find_videos
 
     wanted = Wanted(method, label, How(stage, baseline), view, course, window)
+    check_writable(out)
     find_model(run)
     found = find_videos(videos)  # a wrong path is told before the model is loaded
     if found.others:
-        err.print(found.line(), markup=False, soft_wrap=True)
+        warn(found.line())
     num_failed = 0
     for told in explain_videos(load(run, device=device), found.videos, out, wanted):
         if told.error:
             num_failed += 1
-            err.print(told.error, markup=False, soft_wrap=True)
+            warn(told.error)
             continue
         names = ", ".join(path.name for path in told.files)
         say(str(told.path), *(f"  {line}" for line in told.lines), f"  Written to {out}: {names}.")
     if num_failed < len(found.videos):
         say(wanted.caveat)
     if num_failed:
-        err.print(f"{num_failed} of {len(found.videos)} videos could not be decoded", markup=False)
+        warn(f"{num_failed} of {len(found.videos)} videos could not be decoded")
     return 1 if num_failed else 0

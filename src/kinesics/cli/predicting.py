@@ -1,19 +1,23 @@
-"""`kinesics predict`: a table for people, JSON lines for programs, copies of the videos with the answer drawn in."""
+"""`kinesics predict`: one line per video for people, JSON lines for programs, copies of the videos with the answer."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from rich.table import Table
-
 from kinesics.annotation.annotate import annotate
-from kinesics.cli.show import err, out, say, task_progress
+from kinesics.cli.console import say, warn
+from kinesics.cli.progress import task_progress
 from kinesics.errors import KinesicsError, UserError
+from kinesics.files import check_writable
 from kinesics.inference.predictor import Outcome, load
 from kinesics.inference.results_file import remaining, to_line, write_predictions
 from kinesics.runs.model_file import find_model
+from kinesics.values import Prediction
 from kinesics.video.files import annotated_names, find_videos
+
+NUM_OTHERS = 2
+"""How many classes are named after the best one."""
 
 
 def predict_videos(
@@ -28,68 +32,78 @@ def predict_videos(
     device: str,
     workers: int | None,
 ) -> int:
-    """Predict and show; gives 0, or 1 where some video could not be decoded."""
+    """Predict and print; gives 0, or 1 where a video could not be decoded or a copy could not be written."""
     if top < 1:
-        raise UserError(f"--top: wanted a number from 1 up, found {top}")
+        raise UserError(f"--top: expected a number from 1 up, found {top}")
+    for path in (into, annotated):
+        if path is not None:
+            check_writable(path)
     find_model(run)
-    found = find_videos(videos)  # a wrong path is told before the model is loaded
+    found = find_videos(videos)  # an error of a path comes before the model is loaded
     predictor = load(run, device=device)
     if found.others:
-        err.print(found.line(), markup=False, soft_wrap=True)
+        warn(found.line())
     names = annotated_names(found.videos, annotated) if annotated else {}
     maker = predictor.maker(views)
     todo = remaining(found.videos, into, maker) if into else list(found.videos)
     if len(todo) < len(found.videos):
-        err.print(f"{len(found.videos) - len(todo)} videos stand in {into} already", markup=False, soft_wrap=True)
+        warn(f"{len(found.videos) - len(todo)} videos are in {into} already")
     if without := [name for path, name in names.items() if path not in todo and not name.is_file()]:
-        err.print(f"{len(without)} of them have no copy in {annotated}; predict without --out to make it", markup=False)
+        warn(f"{len(without)} of them have no copy in {annotated}; predict without --out to make it")
     outcomes = predictor.predict_many(todo, plan=views, top=top, batch_size=batch_size, num_workers=workers)
-    if names:  # before it is written, so that no answer stands in the file without its copy
-        outcomes = (annotated_copy(outcome, names[outcome.path]) for outcome in outcomes)
+    failed_copies: list[Path] = []
+    if names:  # before it is written, so that an answer in the file has its copy
+        outcomes = with_copies(outcomes, names, failed_copies)
     if into:
         outcomes = write_predictions(outcomes, into, maker)
-    done: list[Outcome] = []
     num_failed = 0
+    width = max((len(str(path)) for path in todo), default=0)
     with task_progress("predicting", quiet=json or len(todo) < 2) as progress:
         for number, outcome in enumerate(outcomes, start=1):
             num_failed += outcome.prediction is None
-            if json:
-                say(to_line(outcome))
-            else:
-                done.append(outcome)
+            say(to_line(outcome) if json else line_of(outcome, width, predictor.classes))
             progress(number, len(todo), outcome.path.name)
-    if not json and done:
-        show_outcomes(done)
     if num_failed:
-        err.print(f"{num_failed} of {len(todo)} videos could not be decoded", markup=False)
-    if names:
-        err.print(f"copies with the answer drawn in are in {annotated}", markup=False, soft_wrap=True)
-    return 1 if num_failed else 0
+        warn(f"{num_failed} of {len(todo)} videos could not be decoded")
+    if failed_copies:
+        warn(f"{len(failed_copies)} copies could not be written")
+    if names and len(failed_copies) < len(names):
+        warn(f"copies with the answer drawn in are in {annotated}")
+    return int(bool(num_failed or failed_copies))
 
 
-def annotated_copy(outcome: Outcome, name: Path) -> Outcome:
-    """The outcome, after its video was copied to `name` with the answer drawn in; a failure is the outcome's."""
-    if outcome.prediction is None:
-        return outcome
-    try:
-        annotate(outcome.path, outcome.prediction, name)
-    except KinesicsError as error:
-        return Outcome(outcome.path, None, f"not annotated: {error}", getattr(error, "status", "error"))
-    return outcome
+def with_copies(outcomes: Iterable[Outcome], names: dict[Path, Path], failed: list[Path]) -> Iterator[Outcome]:
+    """The outcomes, each after its video was copied with the answer drawn in.
 
-
-def show_outcomes(outcomes: Sequence[Outcome]) -> None:
-    """Print a line a video: its best class and what else was probable, or why there is none."""
-    table = Table("video", "label", "probability", "then", box=None, pad_edge=False)
+    A copy that cannot be written is reported and added to `failed`; the answer stays.
+    """
     for outcome in outcomes:
-        found = outcome.prediction
-        if found is None:
-            table.add_row(str(outcome.path), f"[red]{outcome.status}[/]", "", outcome.error)
-            continue
-        if found.rejected:  # the probability is that of the best class, so it stands beside its name
-            label, sure, rest = found.label, "", list(found)[:3]
-        else:
-            label, sure, rest = f"[bold]{found.label}[/]", f"{found.probability:.2f}", list(found)[1:3]
-        others = ", ".join(f"{name} {probability:.2f}" for name, probability in rest)
-        table.add_row(str(outcome.path), label, sure, others)
-    out.print(table)
+        if outcome.prediction is not None:
+            try:
+                annotate(outcome.path, outcome.prediction, names[outcome.path])
+            except KinesicsError as error:
+                warn(f"no annotated copy of {outcome.path}: {error}")
+                failed.append(outcome.path)
+        yield outcome
+
+
+def line_of(outcome: Outcome, width: int, classes: Sequence[str]) -> str:
+    """One line for one video: its best class and the next ones, or why there is none.
+
+    a.mp4  nod   0.93  shake 0.05, tilt 0.02
+    """
+    name = f"{outcome.path!s:<{width}}"
+    if outcome.prediction is None:
+        return f"{name}  {outcome.status}: {outcome.error}"
+    return f"{name}  {answer_of(outcome.prediction, max(map(len, classes)))}"
+
+
+def answer_of(found: Prediction, width: int) -> str:
+    """The best class with its probability and the next ones; of "none of these", the classes that were nearest."""
+    pairs = list(found)
+    if found.rejected:  # the probability is that of the best class, so it is given with its name
+        label, sure, rest = found.label, " " * 4, pairs[: NUM_OTHERS + 1]
+    else:
+        label, sure, rest = found.label, f"{found.probability:.2f}", pairs[1 : NUM_OTHERS + 1]
+    others = ", ".join(f"{name} {probability:.2f}" for name, probability in rest)
+    return f"{label:<{width}}  {sure}  {others}".rstrip()

@@ -12,6 +12,7 @@ from tyro.conf import OmitArgPrefixes
 
 from kinesics.cli.flags import Device, pairs
 from kinesics.errors import UserError
+from kinesics.files import check_writable
 from kinesics.settings import Recipe
 
 
@@ -68,10 +69,12 @@ class CrossFlags:
 def train(words: list[str]) -> int:
     """`kinesics train RECIPE --data set.csv --out run …`."""
     flags = recipe_flags(TrainFlags, words, "train")
-    from kinesics.cli.show import RichWatch, say
+    from kinesics.cli.console import say
+    from kinesics.cli.progress import BarListener
     from kinesics.training.train import train as run_train
 
-    with RichWatch() as watch:
+    check_writable(flags.out)
+    with BarListener() as watch:
         run = run_train(
             with_arguments(flags.recipe, flags.model_args),
             flags.data,
@@ -91,9 +94,11 @@ def cross_validate(words: list[str]) -> int:
     """`kinesics cross-validate RECIPE --data set.csv --out folder …`."""
     flags = recipe_flags(CrossFlags, words, "cross-validate")
     from kinesics.analysis.cross_validate import cross_validate as run_cross_validate
-    from kinesics.cli.show import RichWatch, show_cross_validation
+    from kinesics.cli.progress import BarListener
+    from kinesics.cli.results import show_cross_validation
 
-    with RichWatch() as watch:
+    check_writable(flags.out)
+    with BarListener() as watch:
         result = run_cross_validate(
             with_arguments(flags.recipe, flags.model_args),
             flags.data,
@@ -117,7 +122,7 @@ def recipe_flags(kind: type[Any], words: list[str], command: str) -> Any:
         if set(words) & {"-h", "--help"}:
             words = [next(iter(RECIPES)), "--help"]
         else:
-            raise UserError(f"kinesics {command}: wanted a recipe first: {', '.join(RECIPES)}")
+            raise UserError(f"kinesics {command}: expected a recipe first: {', '.join(RECIPES)}")
     name, rest = words[0], words[1:]
     preset, weights = value_of(rest, "--preset"), value_of(rest, "--weights")
     start = {} if weights is None else {"model.weights": None if weights == "None" else weights}

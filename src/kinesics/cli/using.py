@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Literal
 
@@ -10,6 +9,7 @@ from tyro.conf import Positional
 
 from kinesics.cli.flags import Device, Split
 from kinesics.errors import UserError
+from kinesics.files import check_writable
 
 
 def test(
@@ -39,9 +39,12 @@ def test(
         json: Print JSON.
     """
     from kinesics.analysis.evaluate import test as run_test
-    from kinesics.cli.show import RichWatch, show_json, show_metrics
+    from kinesics.cli.console import say_json
+    from kinesics.cli.progress import BarListener
+    from kinesics.cli.results import show_metrics
 
-    with RichWatch(quiet=json) as watch:
+    check_writable(out or run)
+    with BarListener(quiet=json) as watch:
         metrics, folder = run_test(
             run,
             data,
@@ -55,7 +58,7 @@ def test(
             watch=watch,
         )
     if json:
-        show_json({**metrics.to_dict(), "folder": str(folder)})
+        say_json({**metrics.to_dict(), "folder": str(folder)})
     else:
         show_metrics(metrics, folder)
 
@@ -81,11 +84,13 @@ def fuse(
         json: Print JSON.
     """
     from kinesics.analysis.fuse import fuse_runs
-    from kinesics.cli.show import show_json, show_metrics
+    from kinesics.cli.console import say_json
+    from kinesics.cli.results import show_metrics
 
+    check_writable(out)
     metrics = fuse_runs(runs, out, weights=weights, split=split, views=views, hierarchy=hierarchy)
     if json:
-        show_json({**metrics.to_dict(), "folder": str(out)})
+        say_json({**metrics.to_dict(), "folder": str(out)})
     else:
         show_metrics(metrics, out)
 
@@ -117,9 +122,11 @@ def calibrate(
         json: Print JSON.
     """
     from kinesics.analysis.calibrate import calibrate as run_calibration
-    from kinesics.cli.show import RichWatch, say, show_json
+    from kinesics.cli.console import say, say_json
+    from kinesics.cli.progress import BarListener
 
-    with RichWatch(quiet=json) as watch:
+    check_writable(run)
+    with BarListener(quiet=json) as watch:
         found = run_calibration(
             run,
             data,
@@ -133,7 +140,7 @@ def calibrate(
             watch=watch,
         )
     if json:
-        show_json({**found.calibration.to_dict(), "contract": str(found.contract_path)})
+        say_json({**found.calibration.to_dict(), "contract": str(found.contract_path)})
     else:
         say(*found.lines())
 
@@ -171,7 +178,7 @@ def predict(
 
 def models() -> None:
     """Print the table of systems and backbones."""
-    from kinesics.cli.show import show_models
+    from kinesics.cli.results import show_models
     from kinesics.models.registry import BACKBONES, SYSTEMS, list_models
 
     show_models({name: system.title for name, system in SYSTEMS.items()}, tuple(BACKBONES), set(list_models()))
@@ -197,7 +204,7 @@ def cost(
         table: The papers' own figures beside ours, for every model of their tables that is here.
         json: Print JSON.
     """
-    from kinesics.cli.show import say, show_json
+    from kinesics.cli.console import say, say_json
     from kinesics.metrics.cost import cost as count
     from kinesics.models.build import create_model, fixes_steps
 
@@ -206,15 +213,15 @@ def cost(
 
         found = lines()
         if json:
-            show_json([line.row() for line in found])
+            say_json([line.row() for line in found])
         else:
             say(markdown(found).rstrip())
         return
     if model is None:
-        raise UserError("cost: wanted a model (`kinesics models` prints their names) or --table")
+        raise UserError("cost: expected a model (`kinesics models` prints their names) or --table")
     for name, value in (("--classes", classes), ("--frames", frames), ("--size", size)):
         if value < 1:
-            raise UserError(f"{name}: wanted a number from 1 up, found {value}")
+            raise UserError(f"{name}: expected a number from 1 up, found {value}")
     built = create_model(model, classes, num_steps=frames) if fixes_steps(model) else create_model(model, classes)
     counted = count(built, (1, frames, built.channels, size, size), rule)
     answer = {
@@ -225,7 +232,7 @@ def cost(
         "input": list(counted.input),
     }
     if json:
-        show_json(answer)
+        say_json(answer)
     else:
         say(
             f"{model}, {classes} classes, {frames} frames of {size}×{size}: {counted.parameters:,} parameters, "
@@ -239,13 +246,14 @@ def doctor(json: bool = False) -> int:
     Args:
         json: Print JSON.
     """
-    from kinesics.cli.show import show_findings, show_json
+    from kinesics.cli.console import say_json
+    from kinesics.cli.results import show_findings
     from kinesics.diagnosis.doctor import examine
 
     findings = examine()
     if json:
-        show_json([dataclasses.asdict(finding) for finding in findings])
-        return 0
+        say_json(findings)
+        return int(any(finding.state == "missing" for finding in findings))
     return show_findings(findings)
 
 
@@ -256,9 +264,11 @@ def demo(out: Path = Path("demo"), seed: int = 0) -> None:
         out: Folder for all of it.
         seed: Decides the puppets and the trainings.
     """
-    from kinesics.cli.show import RichWatch, show_demo, task_progress
+    from kinesics.cli.console import say
+    from kinesics.cli.progress import BarListener, task_progress
     from kinesics.demonstration import demo as run_demo
 
-    with RichWatch() as watch:
+    check_writable(out)
+    with BarListener() as watch:
         result = run_demo(out, seed=seed, watch=watch, progress=task_progress)
-    show_demo(result)
+    say(*result.lines())
