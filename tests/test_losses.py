@@ -19,7 +19,7 @@ def test_losses_are_the_recorded_ones() -> None:
     differences = compare(measure()["losses"], expected["losses"], BETWEEN_PROCESSORS)
     how = f'python benchmarks/loss_compare.py --record {GOLDEN.relative_to(GOLDEN.parents[2])} --reason "why"'
     assert not differences, (
-        f"{differences}, recorded with torch {expected['torch']} at {expected['commit']}. If this change is meant: {how}"
+        f"{differences}, recorded with torch {expected['torch']} at {expected['commit']}. If it is meant: {how}"
     )
 
 
