@@ -6,7 +6,7 @@ import dataclasses
 import math
 import numbers
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -104,7 +104,7 @@ def described(hint: Any) -> str:
         return (", ".join(map(str, arguments[:-1])) + " or " if len(arguments) > 1 else "") + str(arguments[-1])
     if origin in (Union, types.UnionType):
         return " or ".join(described(part) for part in arguments)
-    if origin is tuple:
+    if origin in (tuple, Sequence):
         return f"a list, each of it {described(arguments[0])}"
     if origin is not None and issubclass(origin, Mapping):
         return "an object of JSON values"
@@ -138,6 +138,8 @@ def _fitted(value: Any, hint: Any) -> Any:
             except _MismatchError:
                 continue
         raise _MismatchError
+    if origin is Sequence:
+        return _fitted_tuple(value, (arguments[0], ...))
     if origin is tuple:
         return _fitted_tuple(value, arguments)
     if origin is not None and issubclass(origin, Mapping):

@@ -39,3 +39,8 @@ def unknown(kind: str, name: str, choices: Iterable[str]) -> UserError:
     nearest = difflib.get_close_matches(name, names, n=1)
     hint = f"did you mean '{nearest[0]}'?" if nearest else f"expected one of: {', '.join(names) or '(there are none)'}"
     return UserError(f"unknown {kind} '{name}'; {hint}")
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an error's message, or its kind where it has none."""
+    return next(iter(str(error).splitlines()), "") or type(error).__name__

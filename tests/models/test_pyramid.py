@@ -73,7 +73,7 @@ def test_cost_is_that_of_its_frames() -> None:
 
 @pytest.mark.parametrize("arguments", [{"levels": 4}, {"parts": 6}, {"parts": 0}, {"levels": 0}])
 def test_parts_that_cannot_be_halved_are_refused(arguments: dict[str, int]) -> None:
-    with pytest.raises(UserError, match="expected parts that"):
+    with pytest.raises(UserError, match="expected levels from 1 to 16 and parts that"):
         create_model("stp_bninception", 3, **arguments)
     assert create_model("stp_efficientnet_lite0", 3, parts=8, levels=4).head.folded().shape == (3, 8 * 1280)
 

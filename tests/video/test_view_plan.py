@@ -56,12 +56,12 @@ def test_an_unknown_field_gets_the_nearest() -> None:
 @pytest.mark.parametrize(
     ("values", "wanted"),
     [
-        ({"crops": 5}, "crops must be one of 1, 3, 10, found 5"),
-        ({"sampling": "random"}, "sampling must be one of segments, dense"),
-        ({"average": "votes"}, "average must be one of"),
-        ({"num_clips": 0}, "num_clips must be a whole number from 1 up, found 0"),
-        ({"num_segments": 2.5}, "num_segments must be a whole number"),
-        ({"stride": "8"}, "stride must be a whole number"),
+        ({"crops": 5}, "crops is 5; expected 1, 3 or 10"),
+        ({"sampling": "random"}, "sampling is .random.; expected segments or dense"),
+        ({"average": "votes"}, "average is .votes.; expected logits or probs"),
+        ({"num_clips": 0}, "num_clips is 0; expected a whole number from 1"),
+        ({"num_segments": 2.5}, "num_segments is 2.5; expected a whole number"),
+        ({"stride": "8"}, "stride is .8.; expected a whole number"),
         ({"resize": 128, "size": 224}, "crops of 224 pixels need frames resized to as much, not 128"),
     ],
 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
-from kinesics.errors import UserError, unknown
+from kinesics.checks import Count, Range, ShareBelowOne, checked
+from kinesics.errors import unknown
 from kinesics.models.backbones.backbone import Backbone
 from kinesics.models.heads.head import Head
 from kinesics.models.recognizer import Recognizer
@@ -18,6 +19,8 @@ from kinesics.models.weights.load import load_weights
 
 CHANNELS = {"rgb": 3, "flow": 2}
 """Channels of one frame by modality."""
+MOST_CLASSES = 100_000
+"""A limit that only a damaged or hostile file exceeds."""
 GIVEN = {"backbone", "widths", "num_classes", "dropout", "time_stride"}
 """Arguments of slots, streams and heads that follow from the model itself."""
 
@@ -52,10 +55,10 @@ def create_model(
     frames_per_segment = frames_per_segment or system.frames
     if modality not in CHANNELS:
         raise unknown("modality", modality, CHANNELS)
-    if num_classes < 1 or frames_per_segment < 1:
-        raise UserError(f"{name}: a model needs a class and a frame, found {num_classes} and {frames_per_segment}")
-    if not 0 <= dropout < 1:
-        raise UserError(f"{name}: dropout is a probability below 1, found {dropout}")
+    checked(num_classes, Annotated[int, Range(1, MOST_CLASSES)], f"{name}: num_classes")
+    checked(frames_per_segment, Count, f"{name}: frames_per_segment")
+    checked(dropout, ShareBelowOne, f"{name}: dropout")
+    checked(head, str | None, f"{name}: head")
     parts = Parts.of(name, head)
     given = parts.sorted_arguments(model_args)
     frames = 1 if system.stream else frames_per_segment  # a stream splits the time steps itself
@@ -114,13 +117,31 @@ class Parts:
         made = {"slot": self.slot, "head": self.head, "stream": self.stream}
         return {part: own_arguments(function) if function else set() for part, function in made.items()}
 
+    @property
+    def types(self) -> dict[str, Any]:
+        """The types of the arguments that say theirs."""
+        types: dict[str, Any] = {}
+        for function in (self.slot, self.head, self.stream):
+            if function is not None:
+                own = own_arguments(function)
+                hints = get_type_hints(function.__init__ if inspect.isclass(function) else function)
+                types.update({name: hint for name, hint in hints.items() if name in own})
+        return types
+
     def sorted_arguments(self, values: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-        """The arguments of each part among `values`. Raises UserError for a name that no part has."""
+        """The arguments of each part among `values`.
+
+        Raises:
+            UserError: a name that no part has, or a value of another type than its argument.
+        """
         known = self.arguments
         names = set().union(*known.values())
         for name in values:
             if name not in names:
                 raise unknown(f"argument of {self.name} with head {self.head_name}", name, sorted(names))
+        for name, hint in self.types.items():
+            if name in values:
+                checked(values[name], hint, f"{self.name}: argument {name}")
         return {part: {name: values[name] for name in values if name in own} for part, own in known.items()}
 
 

@@ -1,29 +1,40 @@
-"""The model file: safetensors weights beside a JSON contract that says how to feed them."""
+"""The model file: safetensors weights beside a JSON contract that says how to feed them.
+
+Both are read as data from a stranger: every field is typed and bounded, the weights are compared with the model by
+their names and shapes before anything is allocated, and no other file is opened.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
-from kinesics.checks import NotNegative, Positive, check_fields
-from kinesics.errors import UserError
-from kinesics.files import atomic_path, read_text, write_json
-from kinesics.models.build import create_model
+from kinesics.checks import NotNegative, Positive, Range, check_fields, shortened
+from kinesics.errors import KinesicsError, UserError, first_line
+from kinesics.files import atomic_path, read_json, write_json
+from kinesics.models.build import MOST_CLASSES, create_model
 from kinesics.models.recognizer import Recognizer
 from kinesics.settings import from_dict
 from kinesics.version import __version__
 from kinesics.video.view_plan import ViewPlan
 
 FORMAT = 1
+"""The newest format of model.json that is known; older ones are read too."""
 WEIGHTS_NAME = "model.safetensors"
 CONTRACT_NAME = "model.json"
+MOST_BYTES = 64 * 2**20
+"""Of model.json: 100,000 classes of 600 letters."""
+MOST_INPUT = 2**33
+"""Numbers that the views of one video may hold."""
+MOST_OF_AN_ARGUMENT = 65_536
+"""The largest number, and the longest list or text, among a model's arguments."""
+Unit = Annotated[float, Range(-1e6, 1e6)]
 
 
 @dataclass(frozen=True)
@@ -31,8 +42,7 @@ class Contract:
     """All that is needed to use a model file: what it is, what it answers and how its input is made.
 
     temperature, threshold: what logits are divided by before probabilities are made of them, and the confidence below
-    which the answer is "none of these"; `calibration` says how they came about. As they are by default, they change
-    nothing.
+    which the answer is "none of these"; `calibration` says how they were found. The defaults change nothing.
 
     Raises:
         UserError: a field of another type, or out of range.
@@ -42,12 +52,12 @@ class Contract:
     arguments: Mapping[str, Any]
     classes: tuple[str, ...]
     multi_label: bool
-    modality: str
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
+    modality: Literal["rgb", "flow"]
+    mean: tuple[Unit, ...]
+    std: tuple[Positive, ...]
     plan: Mapping[str, Any]
     record: Mapping[str, Any]
-    format: int = FORMAT
+    format: Annotated[int, Range(1, FORMAT)] = FORMAT
     version: str = __version__
     temperature: Positive = 1.0
     threshold: NotNegative = 0.0
@@ -55,11 +65,46 @@ class Contract:
 
     def __post_init__(self) -> None:
         check_fields(self)
+        if not 1 <= len(self.classes) <= MOST_CLASSES:
+            raise UserError(f"classes are {len(self.classes)}; expected 1 to {MOST_CLASSES} names")
+        if len(set(self.classes)) < len(self.classes) or "" in self.classes:
+            raise UserError("classes are not all different, or one has no name")
+        if len(self.mean) != len(self.std):
+            raise UserError(f"mean has {len(self.mean)} channels and std {len(self.std)}; expected as many")
+        check_arguments(self.arguments)
+        plan = self.view_plan
+        if plan.modality != self.modality:
+            raise UserError(f"plan.modality is {plan.modality}; expected the model's, {self.modality}")
+        numbers = plan.num_views * plan.num_segments * plan.steps_per_segment * plan.frames_per_segment * plan.size**2
+        if numbers * len(self.mean) > MOST_INPUT:
+            raise UserError(
+                f"plan needs {numbers * len(self.mean):,} numbers per video; expected at most {MOST_INPUT:,}"
+            )
 
     @property
     def view_plan(self) -> ViewPlan:
         """The views that the model was made to be tested with."""
         return ViewPlan.from_dict(self.plan)
+
+
+def check_arguments(arguments: Mapping[str, Any]) -> None:
+    """Raise UserError where an argument would choose other weights, another input, or a size beyond all reason."""
+    for name in ("weights", "modality", "num_classes", "name"):
+        if name in arguments:
+            raise UserError(f"arguments.{name} is none of the model's own arguments")
+    for name, value in arguments.items():
+        parts = value if isinstance(value, list) else [value]
+        if len(parts) > MOST_OF_AN_ARGUMENT or any(not is_small(part) for part in parts):
+            raise UserError(
+                f"arguments.{name} is {shortened(value)}; expected numbers and lengths up to {MOST_OF_AN_ARGUMENT:,}"
+            )
+
+
+def is_small(value: Any) -> bool:
+    """Whether a value of an argument is a flag, nothing, or a number or text of a sensible size."""
+    if isinstance(value, str):
+        return len(value) <= MOST_OF_AN_ARGUMENT
+    return value is None or (isinstance(value, int | float) and abs(value) <= MOST_OF_AN_ARGUMENT)
 
 
 def save_model(folder: Path, state: Mapping[str, torch.Tensor], contract: Contract) -> None:
@@ -79,39 +124,88 @@ def find_model(run: Path) -> Path:
     """The folder of the model file in `run`: a run (its best model), a folder with a model, or the file itself.
 
     Raises:
-        UserError: there is none; the line says what was looked for.
+        UserError: there is none; the message says which file was expected.
     """
     if run.is_file() and run.suffix == ".safetensors":
         return run.parent
     for folder in (run / "best", run, run / "last"):
         if (folder / WEIGHTS_NAME).is_file():
             return folder
-    found = "no such folder" if not run.exists() else "holds no model"
-    raise UserError(f"{run}: {found}; wanted a run of `kinesics train`, with best/{WEIGHTS_NAME} in it")
+    problem = "holds no model" if run.exists() else "no such folder"
+    raise UserError(f"{run}: {problem}; expected a run of `kinesics train`, with best/{WEIGHTS_NAME} in it")
+
+
+def read_contract(folder: Path) -> Contract:
+    """The contract in `folder`.
+
+    Raises:
+        UserError: there is none, it has a newer format, or a field is wrong; the message names file and field.
+    """
+    path = folder / CONTRACT_NAME
+    if path.is_file() and path.stat().st_size > MOST_BYTES:
+        raise UserError(f"{path}: has {path.stat().st_size:,} bytes; expected at most {MOST_BYTES:,}")
+    values = read_json(path, "the model's contract, beside its weights")
+    number = values.get("format")
+    if not isinstance(number, int) or isinstance(number, bool) or not 1 <= number <= FORMAT:
+        version = shortened(values.get("version", "another program")).strip("'")
+        raise UserError(
+            f"{path}: format {shortened(number)}, written by {version}; kinesics {__version__} reads formats up to "
+            f"{FORMAT}"
+        )
+    return from_dict(Contract, values, str(path))
 
 
 def load_model(run: Path) -> tuple[Recognizer, Contract]:
-    """The trained model of `run` in evaluation mode, and its contract.
+    """The trained model of `run` in evaluation mode, and its contract. The caller's random state stays as it is.
 
     Raises:
-        UserError: no model there, a contract of another format, or weights that do not fit it.
+        UserError: no model there, a contract that is newer or wrong, or weights that do not fit it.
     """
     folder = find_model(run)
-    path = folder / CONTRACT_NAME
-    text = read_text(path, "the model's contract, beside its weights")
+    contract = read_contract(folder)
+    path = folder / WEIGHTS_NAME
+    with torch.device("meta"):  # names and shapes without memory
+        check_weights(path, build(contract, folder))
+    with torch.random.fork_rng(devices=[]):
+        model = build(contract, folder)
     try:
-        values = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path}: not JSON ({error})") from error
-    found = values.get("format") if isinstance(values, dict) else None
-    if found != FORMAT:
-        version = values.get("version", "another program") if isinstance(values, dict) else "another program"
-        raise UserError(f"{path}: format {found}, written by {version}; kinesics {__version__} reads format {FORMAT}")
-    contract = from_dict(Contract, values, str(path))
-    model = create_model(contract.model, len(contract.classes), modality=contract.modality, **contract.arguments)
-    try:
-        model.load_state_dict(load_file(folder / WEIGHTS_NAME))
+        model.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{folder / WEIGHTS_NAME}: does not hold the weights of {contract.model} ({reason})") from error
+        raise misfit(path, model.name, first_line(error)) from error
     return model.channels_last().eval(), contract
+
+
+def build(contract: Contract, folder: Path) -> Recognizer:
+    """The model of a contract, with random weights. Raises UserError where there is no such model."""
+    try:
+        model = create_model(
+            contract.model, len(contract.classes), modality=contract.modality, **dict(contract.arguments)
+        )
+    except (KinesicsError, ValueError, TypeError, RuntimeError, ArithmeticError, LookupError) as error:
+        reason = first_line(error)
+        raise UserError(f"{folder / CONTRACT_NAME}: {reason}") from error
+    for name in ("mean", "std"):
+        expected, found = tuple(getattr(model, name)), getattr(contract, name)
+        if len(expected) != len(found) or any(abs(a - b) > 1e-4 for a, b in zip(expected, found, strict=True)):
+            raise UserError(f"{folder / CONTRACT_NAME}: {name} is {found}; expected {contract.model}'s {expected}")
+    return model
+
+
+def check_weights(path: Path, model: Recognizer) -> None:
+    """Raise UserError where the header of a weights file has not just the tensors of `model`, by name and shape."""
+    expected = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: list(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118 - no dict
+    except (SafetensorError, OSError) as error:
+        raise misfit(path, model.name, first_line(error)) from error
+    for name in (*expected, *shapes):
+        if shapes.get(name) != expected.get(name):
+            raise misfit(
+                path, model.name, f"{shortened(name)}: expected {expected.get(name)}, found {shapes.get(name)}"
+            )
+
+
+def misfit(path: Path, model: str, reason: str) -> UserError:
+    """The error for weights of another model."""
+    return UserError(f"{path}: does not hold the weights of {model} ({reason})")

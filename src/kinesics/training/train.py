@@ -97,7 +97,7 @@ def train_task(
         arguments=model.arguments,
         classes=task.classes,
         multi_label=task.multi_label,
-        modality=model.modality,
+        modality=recipe.input.modality,
         mean=tuple(model.mean),
         std=tuple(model.std),
         plan=view_plan("one", recipe.input).to_dict(),

@@ -5,12 +5,13 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_type_hints
+from typing import Any, Literal
 
 from torch import Tensor
 
+from kinesics.checks import check_fields
 from kinesics.errors import UserError, unknown
-from kinesics.settings import InputConfig
+from kinesics.settings import InputConfig, Size, Steps
 from kinesics.video.sampling import Sampling, clip_indices
 
 Modality = Literal["rgb", "flow"]
@@ -29,19 +30,19 @@ class ViewPlan:
     """Frames, or their optical flow."""
     sampling: Sampling = "segments"
     """One place in each equal share of the video, or neighbours `stride` frames apart."""
-    num_clips: int = 1
+    num_clips: Steps = 1
     """Clips, spread evenly over the video."""
-    num_segments: int = 8
+    num_segments: Steps = 8
     """Segments of a clip, each a time step; T of them."""
-    steps_per_segment: int = 1
+    steps_per_segment: Steps = 1
     """Time steps in each segment, `stride` frames apart."""
-    frames_per_segment: int = 1
+    frames_per_segment: Steps = 1
     """Consecutive frames F stacked in a time step."""
-    stride: int = 8
+    stride: Steps = 8
     """Frames between the time steps of dense sampling, or of a segment."""
-    resize: int = 256
+    resize: Size = 256
     """Short side that frames are resized to, in pixels."""
-    size: int = 224
+    size: Size = 224
     """Side of the square crops, in pixels."""
     crops: Literal[1, 3, 10] = 1
     """The centre; three along the longer side; or corners, centre and their mirrors."""
@@ -49,13 +50,7 @@ class ViewPlan:
     """What is averaged over the views."""
 
     def __post_init__(self) -> None:
-        hints = get_type_hints(ViewPlan)
-        for name, value in vars(self).items():
-            choices = get_args(hints[name])
-            if choices and value not in choices:
-                raise UserError(f"view plan: {name} must be one of {', '.join(map(str, choices))}, found {value!r}")
-            if not choices and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
-                raise UserError(f"view plan: {name} must be a whole number from 1 up, found {value!r}")
+        check_fields(self, "view plan: ")
         if self.steps_per_segment > 1 and self.frames_per_segment > self.stride:
             raise UserError(
                 f"view plan: steps {self.stride} frames apart cannot have {self.frames_per_segment} frames each"

@@ -49,6 +49,8 @@ class KeyPointHead(LinearHead):
         super().__init__()
         if stage not in widths:
             raise unknown("stage", stage, widths)
+        if between is not None and between < 1:
+            raise UserError(f"between is the number of channels of a convolution: expected 1 or more, found {between}")
         self.num_steps = -(-num_steps // time_stride)
         if self.num_steps < 2 or embed < 1:
             raise UserError(

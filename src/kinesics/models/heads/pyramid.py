@@ -15,6 +15,9 @@ from torch import Tensor, nn
 from kinesics.errors import UserError
 from kinesics.models.heads.head import LinearHead, classifier
 
+MOST_LEVELS = 16
+"""Of a pyramid: 65,536 cells in the last level."""
+
 
 def pyramid(levels: int, parts: int) -> Tensor:
     """(2^levels − 1, parts): row by row, what each cell of the pyramid takes of the parts, coarse to fine.
@@ -36,10 +39,10 @@ class PyramidHead(LinearHead):
         self, widths: Mapping[str, int], num_classes: int, dropout: float = 0.5, *, parts: int = 4, levels: int = 3
     ) -> None:
         super().__init__()
-        if parts < 1 or levels < 1 or parts % 2 ** (levels - 1):
+        if parts < 1 or not 1 <= levels <= MOST_LEVELS or parts % 2 ** (levels - 1):
             raise UserError(
-                f"a pyramid of {levels} levels halves a segment {levels - 1} times: expected parts that "
-                f"{2 ** max(levels - 1, 0)} divides, found {parts}"
+                f"a pyramid halves its segment once per level after the first: expected levels from 1 to {MOST_LEVELS} "
+                f"and parts that 2^(levels - 1) divides, found {levels} and {parts}"
             )
         self.parts, self.levels, self.width = parts, levels, widths["layer5"]
         self.dropout = nn.Dropout(dropout)

@@ -115,8 +115,13 @@ class TEFE:
         fe: Placement | None = None,
         identity: bool = False,
     ) -> None:
-        self.num_steps, self.te, self.fe, self.identity = num_steps, tuple(te), fe and tuple(fe), identity
-        for name, counts in (("te", self.te), ("fe", self.fe or (0, 0, 0, 0))):
+        self.num_steps, self.te, self.fe, self.identity = (
+            num_steps,
+            tuple(te),
+            None if fe is None else tuple(fe),
+            identity,
+        )
+        for name, counts in (("te", self.te), ("fe", (0, 0, 0, 0) if self.fe is None else self.fe)):
             if len(counts) != len(STAGES) or min(counts) < 0:
                 raise UserError(f"{name} is the number of blocks in each of {', '.join(STAGES)}, found {counts}")
         if num_steps < 1:
