@@ -175,12 +175,14 @@ def _with_check(entry: Entry, found: Check) -> tuple[Entry, list[Problem]]:
     )
     entry = dataclasses.replace(entry, row=row)
     name = f"{row.path}: " if row.line else ""
+    notes = [entry.problem("note", f"{name}{found.note}")] if found.note else []
     if not row.usable or row.status == "partial":
         severity: Literal["warning", "error"] = "warning" if row.usable else "error"
-        return entry, [entry.problem(severity, f"{name}{row.status}: {row.reason}")]
+        return entry, [entry.problem(severity, f"{name}{row.status}: {row.reason}"), *notes]
     if listed is not None and listed != found.num_frames:
-        return entry, [entry.problem("warning", f"{name}{listed} frames are listed, {found.num_frames} are there")]
-    return entry, []
+        text = f"{name}{listed} frames are listed, {found.num_frames} are there"
+        return entry, [entry.problem("warning", text), *notes]
+    return entry, notes
 
 
 def _with_splits(

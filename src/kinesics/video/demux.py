@@ -8,9 +8,7 @@ from pathlib import Path
 
 import av
 from av.codec.context import ThreadType
-from av.container import InputContainer
 from av.packet import Packet
-from av.stream import Discard, Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -18,6 +16,7 @@ from av.video.stream import VideoStream
 from kinesics.errors import VideoError
 from kinesics.video.bitstream import note
 from kinesics.video.frame_index import SMALLEST_VOP, FrameIndex, PacketNote, index_packets
+from kinesics.video.open import open_container, video_stream
 
 KEPT_BYTES = 64 * 2**20
 """Files with more video than this are read again, by seeking, instead of being kept in memory while open."""
@@ -206,39 +205,6 @@ class PacketFile:
                     self._kept.append(packet)
         except av.FFmpegError as error:
             self.broke_off = f"breaks off after {len(self._stamps)} packets: {error.strerror}"
-
-
-def open_container(path: Path) -> InputContainer:
-    """The opened file. Raises VideoError where it is missing, unreadable or no video."""
-    try:
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
-    except FileNotFoundError:
-        raise VideoError(f"{path}: no such file") from None
-    except av.InvalidDataError:
-        what = "an empty file" if path.stat().st_size == 0 else "not a video, or its header is missing or broken"
-        raise VideoError(f"{path}: {what}") from None
-    except av.EOFError:
-        raise VideoError(f"{path}: ends before its first frame", "no_frames") from None
-    except (av.FFmpegError, OSError) as error:
-        raise VideoError(f"{path}: cannot be opened: {error.strerror}") from None
-    name = container.format.name
-    if name == "tty" or name.startswith("image2") or name.endswith("_pipe"):
-        container.close()
-        raise VideoError(f"{path}: {'text' if name == 'tty' else 'a single picture'}, not a video")
-    return container
-
-
-def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The first stream of moving pictures; the others are not read. Raises VideoError where there is none."""
-    chosen = next((s for s in container.streams.video if not s.disposition & Disposition.attached_pic), None)
-    if chosen is None:
-        raise VideoError(f"{path}: holds no video{', only sound' if container.streams.audio else ''}", "no_video")
-    for stream in container.streams:
-        if stream is not chosen:
-            stream.discard = Discard.all
-    if chosen.codec_context is None:
-        raise VideoError(f"{path}: this build of FFmpeg has no decoder for its video")
-    return chosen
 
 
 def rate_of(stream: VideoStream, index: FrameIndex) -> float:

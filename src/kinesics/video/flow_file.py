@@ -25,6 +25,7 @@ from torch import Tensor
 from kinesics.errors import UserError, VideoError
 from kinesics.files import atomic_path
 from kinesics.video.convert import fit, resized
+from kinesics.video.open import open_container
 
 SUFFIX = ".flow.mkv"
 TAG = "KINESICS_FLOW"
@@ -92,7 +93,7 @@ def write_flow(path: Path, flows: Iterable[npt.NDArray[np.uint8]], info: FlowInf
 
 def read_info(path: Path) -> FlowInfo:
     """What stands in the head of a flow file. Raises VideoError where it is none."""
-    with opened(path) as container:
+    with open_container(path) as container:
         return info_of(container, path)
 
 
@@ -102,7 +103,7 @@ def read_flow(path: Path, indices: Sequence[int] | None = None) -> npt.NDArray[n
     Raises:
         IndexError: a frame that it does not have. VideoError: not a flow file, or a damaged one.
     """
-    with opened(path) as container:
+    with open_container(path) as container:
         info = info_of(container, path)
         wanted = list(range(info.num_frames)) if indices is None else list(indices)
         for index in wanted:
@@ -117,7 +118,7 @@ class FlowReader:
 
     def __init__(self, path: Path, short_side: int | None = None) -> None:
         self.path = path
-        with opened(path) as container:
+        with open_container(path) as container:
             self.info = info_of(container, path)
             self.fps = float(container.streams.video[0].average_rate or 25)
         self.num_frames = self.info.num_frames
@@ -163,14 +164,6 @@ def decoded(
     except (FFmpegError, ValueError) as error:
         raise VideoError(f"{path}: a flow cannot be decoded ({error})") from error
     raise VideoError(f"{path}: {found} of {len(wanted)} flows can be decoded; the file is cut off", "partial")
-
-
-def opened(path: Path) -> Any:
-    """The container of a file. Raises VideoError where it cannot be opened."""
-    try:
-        return av.open(str(path))
-    except (FFmpegError, OSError) as error:
-        raise VideoError(f"{path}: not a flow file, or one that cannot be read ({error})") from error
 
 
 def info_of(container: Any, path: Path) -> FlowInfo:

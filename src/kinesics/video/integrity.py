@@ -16,6 +16,7 @@ from kinesics.errors import VideoError
 from kinesics.video.convert import Converter, upright_size
 from kinesics.video.demux import PacketFile
 from kinesics.video.frame_files import FrameFolder, is_frames
+from kinesics.video.open import track_note
 from kinesics.video.trim import part_of
 
 MAX_PIXELS = 8192 * 8192
@@ -41,6 +42,8 @@ class Check:
     """Length of the part."""
     digest: str
     """The same for the same frames under two names: SHA-256 of their compressed content, in any container."""
+    note: str = ""
+    """What to know about the file that is no fault: which of several video tracks is read."""
 
 
 def decode_whole(
@@ -93,6 +96,7 @@ def _check_file(path: Path, start: float | None, end: float | None, max_pixels: 
             *found.size,
             part.seconds,
             _digest(bytes(p) for n, p in file.packets(int(wanted.min()), int(wanted.max()) + 1) if n in found.packets),
+            track_note(file.container, file.stream),
         )
     finally:
         file.close()

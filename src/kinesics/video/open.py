@@ -1,0 +1,115 @@
+"""The one place where media files are opened for reading: which formats are read, and which track of a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.stream import Discard, Disposition
+from av.video.stream import VideoStream
+
+from kinesics.errors import VideoError
+
+_VIDEO_CONTAINERS = (
+    "mov mp4 m4a 3gp 3g2 mj2 matroska webm avi mpegts mpeg ogg flv live_flv asf mxf gif apng jpegxl_anim avif "
+    "yuv4mpegpipe dv nut nuv ivf rm swf wtv gxf lxf amv flic roq bink smk rpl nsv ty dhav vivo pva cine"
+)
+_RAW_STREAMS = (
+    "h261 h263 h264 hevc vvc evc av1 obu m4v mpegvideo mjpeg mpjpeg vc1 vc1test cavsvideo avs2 avs3 dirac dnxhd"
+)
+_SOUND = "wav w64 mp3 flac aac ac3 eac3 aiff au amr caf ape tta wv dts"
+FORMATS = frozenset(f"{_VIDEO_CONTAINERS} {_RAW_STREAMS} {_SOUND}".split())
+"""FFmpeg's names of the formats that are opened. Each reads one file only. Sound is among them so that it can be named
+in the message. Not among them are playlists and scripts (concat, hls, dash, sdp, lavfi, vobsub …) and numbered
+pictures (image2), which open further files."""
+
+_OPTIONS = {
+    "format_whitelist": ",".join(sorted(FORMATS)),
+    "protocol_whitelist": "file",
+    "enable_drefs": "0",  # MOV and MP4: no tracks in other files
+    "use_absolute_path": "0",
+}
+
+_PLAYLISTS = ((b"ffconcat", "an ffconcat script"), (b"#EXTM3U", "an HLS playlist"), (b"v=0", "an SDP description"))
+_PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6", b"\0\0\0\x0cjP")
+
+
+def open_container(path: Path) -> InputContainer:
+    """The open file, in one of FORMATS. No other file is opened on its behalf.
+
+    Raises:
+        VideoError: it is missing, unreadable, or of a format that is not read.
+    """
+    try:
+        container = av.open(f"file:{path}", options=dict(_OPTIONS))
+    except FileNotFoundError:
+        raise VideoError(f"{path}: no such file") from None
+    except av.EOFError:
+        raise VideoError(f"{path}: ends before its first frame", "no_frames") from None
+    except (av.InvalidDataError, av.ArgumentError):  # the second one where the format is not on the list
+        raise VideoError(f"{path}: {_kind(path)}") from None
+    except (av.FFmpegError, OSError) as error:
+        raise VideoError(f"{path}: cannot be opened: {error.strerror}") from None
+    if FORMATS.isdisjoint(container.format.name.split(",")):
+        name = container.format.name
+        container.close()
+        raise VideoError(f"{path}: a file of the format {name}, which is not read as video")
+    return container
+
+
+def _kind(path: Path) -> str:
+    """What a refused file is, from its first bytes: "a single picture, not a video"."""
+    with path.open("rb") as file:
+        head = file.read(1024)
+    if not head:
+        return "an empty file"
+    for start, kind in _PLAYLISTS:
+        if head.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(start):
+            return f"{kind}, which names other files, not a video"
+    if b"<MPD" in head:
+        return "a DASH playlist, which names other files, not a video"
+    if head.startswith(_PICTURES):
+        return "a single picture, not a video"
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return "a WebP picture, not a video; FFmpeg does not decode animated ones"
+    if b"\n" in head and min(head) >= 9:
+        return "text, not a video"
+    return "not a video, or its header is missing or broken"
+
+
+def video_stream(container: InputContainer, path: Path) -> VideoStream:
+    """The video track that players and FFmpeg choose: one marked as default, then the largest, then the first.
+
+    The other tracks are not read. Raises VideoError where there is no video track.
+    """
+    tracks = video_tracks(container)
+    if not tracks:
+        raise VideoError(f"{path}: holds no video{', only sound' if container.streams.audio else ''}", "no_video")
+    chosen = max(tracks, key=lambda track: (bool(track.disposition & Disposition.default), _num_pixels(track)))
+    for stream in container.streams:
+        if stream is not chosen:
+            stream.discard = Discard.all
+    if chosen.codec_context is None:
+        raise VideoError(f"{path}: this build of FFmpeg has no decoder for its video")
+    return chosen
+
+
+def video_tracks(container: InputContainer) -> list[VideoStream]:
+    """The tracks of moving pictures, without cover pictures."""
+    return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
+
+
+def track_note(container: InputContainer, chosen: VideoStream) -> str:
+    """Which of several video tracks is read: "2 video tracks; the second is read"; empty for one track."""
+    tracks = video_tracks(container)
+    if len(tracks) < 2:
+        return ""
+    number = tracks.index(chosen) + 1
+    size = f"{chosen.codec_context.width}×{chosen.codec_context.height}"
+    return f"{len(tracks)} video tracks; number {number} ({size}) is read, as players do"
+
+
+def _num_pixels(track: VideoStream) -> int:
+    context = track.codec_context
+    return context.width * context.height if context is not None else 0
