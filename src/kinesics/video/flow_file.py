@@ -19,6 +19,7 @@ import av
 import numpy as np
 import numpy.typing as npt
 import torch
+from av.container import InputContainer
 from av.error import FFmpegError
 from torch import Tensor
 
@@ -93,7 +94,7 @@ def write_flow(path: Path, flows: Iterable[npt.NDArray[np.uint8]], info: FlowInf
 
 def read_info(path: Path) -> FlowInfo:
     """What stands in the head of a flow file. Raises VideoError where it is none."""
-    with open_container(path) as container:
+    with opened(path) as container:
         return info_of(container, path)
 
 
@@ -103,7 +104,7 @@ def read_flow(path: Path, indices: Sequence[int] | None = None) -> npt.NDArray[n
     Raises:
         IndexError: a frame that it does not have. VideoError: not a flow file, or a damaged one.
     """
-    with open_container(path) as container:
+    with opened(path) as container:
         info = info_of(container, path)
         wanted = list(range(info.num_frames)) if indices is None else list(indices)
         for index in wanted:
@@ -118,7 +119,7 @@ class FlowReader:
 
     def __init__(self, path: Path, short_side: int | None = None) -> None:
         self.path = path
-        with open_container(path) as container:
+        with opened(path) as container:
             self.info = info_of(container, path)
             self.fps = float(container.streams.video[0].average_rate or 25)
         self.num_frames = self.info.num_frames
@@ -164,6 +165,14 @@ def decoded(
     except (FFmpegError, ValueError) as error:
         raise VideoError(f"{path}: a flow cannot be decoded ({error})") from error
     raise VideoError(f"{path}: {found} of {len(wanted)} flows can be decoded; the file is cut off", "partial")
+
+
+def opened(path: Path) -> InputContainer:
+    """The container of a file. Raises VideoError where it cannot be opened."""
+    try:
+        return open_container(path)
+    except VideoError as error:
+        raise VideoError(f"{path}: not a flow file ({str(error).removeprefix(f'{path}: ')})", error.status) from error
 
 
 def info_of(container: Any, path: Path) -> FlowInfo:

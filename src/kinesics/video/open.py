@@ -48,6 +48,8 @@ def open_container(path: Path) -> InputContainer:
     except av.EOFError:
         raise VideoError(f"{path}: ends before its first frame", "no_frames") from None
     except (av.InvalidDataError, av.ArgumentError):  # the second one where the format is not on the list
+        if not path.exists():  # a numbered pattern such as i%d.png, which FFmpeg alone understands
+            raise VideoError(f"{path}: no such file") from None
         raise VideoError(f"{path}: {_kind(path)}") from None
     except (av.FFmpegError, OSError) as error:
         raise VideoError(f"{path}: cannot be opened: {error.strerror}") from None
