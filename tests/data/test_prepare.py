@@ -161,7 +161,7 @@ def test_the_manifest_and_report_of_a_good_folder(tmp_path: Path) -> None:
     lines = report_lines(report)
     assert lines[0] == "40 of 40 clips can be used (40 ok) in 2 classes"
     assert any("assigned by group" in line for line in lines)
-    assert sorted(path.name for path in out.parent.iterdir()) == ["set.csv", "set.journal.jsonl", "set.report.json"]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["set.csv", "set.report.json"]
 
 
 def test_bad_files_by_policy(tmp_path: Path) -> None:
@@ -252,14 +252,14 @@ def test_splits_are_kept_cleared_or_assigned(tmp_path: Path) -> None:
     out = tmp_path / "set.csv"
 
     def splits(**arguments: object) -> list[str]:
-        prepare(tmp_path / "l.csv", out, check=BY_TEXT, **arguments)  # type: ignore[arg-type]
+        prepare(tmp_path / "l.csv", out, reassign=True, check=BY_TEXT, **arguments)  # type: ignore[arg-type]
         return [row.split for row in read_manifest(out).rows]
 
     assert splits() == ["test", "train"] * 4
     assert splits(split="none") == [""] * 8
     made = splits(split="random", val=0.25, test=0.25)
     assert sorted(made) == ["test"] * 2 + ["train"] * 4 + ["val"] * 2
-    prepare(source, out, folds="leave-one-group-out", group_pattern=r"__(s\d+)_", check=BY_TEXT)
+    prepare(source, out, reassign=True, folds="leave-one-group-out", group_pattern=r"__(s\d+)_", check=BY_TEXT)
     rows = read_manifest(out).rows
     assert {(row.group, row.fold) for row in rows} == {("s0", 0), ("s1", 1), ("s2", 2), ("s3", 3)}
     assert {row.split for row in rows} == {""}
@@ -290,7 +290,7 @@ def test_nothing_usable_is_an_error_under_every_policy(tmp_path: Path) -> None:
         ({"group_pattern": "s1"}, "has no bracket"),
         ({"group_pattern": "(x9)"}, "finds nothing in nod/0__s0_.mp4"),
         ({"timeout_seconds": 0.0}, "time limit"),
-        ({"columns": {"pth": "x"}, "format": "csv"}, "wanted a CSV file"),
+        ({"columns": {"pth": "x"}, "format": "csv"}, "expected a CSV file"),
     ],
 )
 def test_wrong_options_are_told(tmp_path: Path, arguments: dict[str, object], message: str) -> None:
@@ -301,7 +301,7 @@ def test_wrong_options_are_told(tmp_path: Path, arguments: dict[str, object], me
 
 def test_places_that_cannot_be_written_to(tmp_path: Path) -> None:
     source = good_tree(tmp_path / "in")
-    with pytest.raises(UserError, match="wanted a name that ends in"):
+    with pytest.raises(UserError, match="expected a name that ends in"):
         prepare(source, tmp_path / "out", check=BY_TEXT)
     tree(tmp_path, {"l.csv": "path,label\nin/nod/0__s0_.mp4,nod\n"})
     with pytest.raises(UserError, match="this is the source itself"):

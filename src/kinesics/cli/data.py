@@ -19,12 +19,13 @@ def prepare(
     class_names: Path | None = None,
     columns: tuple[str, ...] = (),
     root: Path | None = None,
-    official_split: int = 1,
+    official_split: int | None = None,
     group: str | None = None,
     split: Literal["keep", "none", "random", "group"] = "keep",
-    val: float = 0.15,
-    test: float = 0.15,
+    val: float | None = None,
+    test: float | None = None,
     folds: str | None = None,
+    reassign: bool = False,
     on_bad: Literal["fail", "skip", "quarantine"] = "fail",
     timeout_seconds: float = 60.0,
     memory_gib: float = 8.0,
@@ -41,12 +42,13 @@ def prepare(
         class_names: A file with one class name a line, where labels are numbers.
         columns: Names that the CSV's columns have: path=file group=subject.
         root: The folder that the paths of a list or annotation file start from.
-        official_split: Which of the three official splits of UCF101 and HMDB51.
+        official_split: Which of the three official splits of UCF101 and HMDB51; the first by default.
         group: A regular expression on the path, whose first bracket is the group (subject, source).
         split: Keep the source's splits, leave them empty, or assign them at random or by group.
-        val: Share of the validation split.
-        test: Share of the test split.
+        val: Share of the validation split, 0.15 by default.
+        test: Share of the test split, 0.15 by default.
         folds: Number of folds to assign, or leave-one-group-out.
+        reassign: Take labels, splits and folds of clips that the manifest holds already from the source again.
         on_bad: With files that do not decode: fail, skip them (counted), or move their rows to a list of their own.
         timeout_seconds: Longest time to decode one file.
         memory_gib: Most address space of a decoding process.
@@ -74,6 +76,7 @@ def prepare(
             val=val,
             test=test,
             folds=int(folds) if folds and folds.isdigit() else folds,
+            reassign=reassign,
             on_bad=on_bad,
             timeout_seconds=timeout_seconds,
             memory_gib=memory_gib,

@@ -10,20 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from kinesics.data.assign import Assigned
 from kinesics.data.importers import import_clips
 from kinesics.data.importers.source import Imported, Options
 from kinesics.data.manifest import Manifest, write_manifest
 from kinesics.data.prepare_report import Report, beside, make_report, report_lines
+from kinesics.data.previous import check_ours, previous_rows, with_previous
 from kinesics.data.problems import (
     Entry,
     Problem,
     content_problems,
     drop_duplicates,
+    few_problems,
     gap_problems,
     group_problems,
     missing_files,
 )
-from kinesics.data.splits import assign_folds, assign_split
 from kinesics.data.verify import DECODE_WHOLE, Limits, Progress, verify
 from kinesics.errors import UserError, unknown
 from kinesics.files import write_json
@@ -31,7 +33,6 @@ from kinesics.video.integrity import Check
 
 __all__ = ["Report", "prepare", "report_lines"]
 POLICIES = ("fail", "skip", "quarantine")
-SPLITS = ("keep", "none", "random", "group")
 
 
 def prepare(
@@ -43,12 +44,13 @@ def prepare(
     class_names: Path | None = None,
     columns: Mapping[str, str] | None = None,
     root: Path | None = None,
-    official_split: int = 1,
+    official_split: int | None = None,
     group_pattern: str | None = None,
     split: Literal["keep", "none", "random", "group"] = "keep",
-    val: float = 0.15,
-    test: float = 0.15,
+    val: float | None = None,
+    test: float | None = None,
     folds: int | str | None = None,
+    reassign: bool = False,
     on_bad: Literal["fail", "skip", "quarantine"] = "fail",
     timeout_seconds: float = 60.0,
     memory_gib: float = 8.0,
@@ -58,37 +60,63 @@ def prepare(
     progress: Progress | None = None,
     check: str = DECODE_WHOLE,
 ) -> Report:
-    """Import `source`, decode and check every clip, and write the manifest `out` with `<out>.report.json` beside it.
+    """Check a folder or list of labelled videos, and write the manifest that everything else reads.
 
-    format: see `data.importers.FORMATS`; `auto` tells folders, .csv, .txt and .xml apart. group_pattern: a regular
-    expression on the path (from `source` on) whose first bracket is the group. split: `keep` the source's, and assign
-    some where it has none and no folds are asked for; assign them by `random` or by `group`; or `none`.
-    on_bad: with clips that do not decode and other errors `fail` (no manifest is written), `skip` (the rows stay, with
-    the status that keeps them from being used) or `quarantine` (those rows go to `<out>.quarantine.csv`).
+    Every clip is decoded whole. `<out>.report.json` beside the manifest says what was found. An interrupted call goes
+    on where it was: until the manifest is written, `<out>.journal.jsonl` holds what has been decoded. Where `out` is a
+    manifest already, its clips keep their label, split and fold, and new clips are added.
 
-    An interrupted call goes on where it was: `<out>.journal.jsonl` holds what has been decoded.
+    Args:
+        source: What to import: a folder, a CSV, a list or an annotation file.
+        out: The manifest to write, a CSV file.
+        format: folder, csv, list, ucf101, hmdb51, kinetics, jester, ma52, pev, ma10, cvat and more: see docs/data.md;
+            auto goes by the source's name.
+        template: File name of the frames in a frame folder, such as img_{:05d}.jpg.
+        class_names: A file with one class name per line, where labels are numbers.
+        columns: Names that the CSV's columns have: path=file group=subject.
+        root: The folder that the paths of a list or annotation file start from.
+        official_split: Which of the three official splits of UCF101 and HMDB51; the first by default.
+        group_pattern: A regular expression on the path, whose first bracket is the group (subject, source).
+        split: Keep the source's splits and assign some where it has none, leave them empty (none), or assign them at
+            random or by group.
+        val: Share of the validation split, 0.15 by default.
+        test: Share of the test split, 0.15 by default.
+        folds: Number of folds to assign, or leave-one-group-out.
+        reassign: Take labels, splits and folds of clips that the manifest holds already from the source again.
+        on_bad: With files that do not decode and other errors: fail (no manifest is written), skip (the rows stay with
+            a status that keeps them from being used) or quarantine (they go to a list of their own).
+        timeout_seconds: Longest time to decode one file.
+        memory_gib: Most address space of a decoding process.
+        max_pixels: Largest height × width of a frame.
+        workers: Decoding processes; as many as cores by default.
+        seed: Decides the random splits.
 
     Raises:
-        UserError: the source cannot be read as asked, or it has errors and `on_bad` is `fail`.
+        UserError: the source cannot be read as asked, `out` is a file of something else, or there are errors and
+            `on_bad` is `fail`.
     """
     source, out = Path(source), Path(out)
-    _check_choices(source, out, split, on_bad, timeout_seconds, memory_gib, workers)
+    _check_choices(source, out, on_bad, timeout_seconds, memory_gib, workers)
+    assigned = Assigned(split, val, test, folds, seed, keep=not reassign)
+    previous = {} if reassign else previous_rows(out)
     options = Options(template, class_names, columns or {}, root.absolute() if root else None, official_split)
     imported = import_clips(source, format, options)
     entries, duplicates = drop_duplicates(_grouped(imported, source, group_pattern))
+    entries, kept = with_previous(entries, previous, out)
     missing = missing_files(entries)
-    problems = [*imported.problems, *duplicates, *missing.values()]
+    problems = [*imported.problems, *duplicates, *kept, *missing.values()]
     job = _Job(source, format, out, on_bad, imported.classes or ())
     if on_bad == "fail":
         entries_now = [_judged(entry, i in missing) for i, entry in enumerate(entries)]
         early = group_problems(entries) if split == "keep" else []
         _stop_on_errors(job, entries_now, [*problems, *early])
     present = [i for i in range(len(entries)) if i not in missing]
+    journal = beside(out, ".journal.jsonl")
     checks = verify(
         [entries[i].row for i in present],
         limits=Limits(timeout_seconds, memory_gib, max_pixels),
         workers=workers,
-        journal=beside(out, ".journal.jsonl"),
+        journal=journal,
         progress=progress,
         check=check,
     )
@@ -101,12 +129,15 @@ def prepare(
     if not any(entry.row.usable for entry in entries):
         _finish(job, entries, problems)
         raise UserError(f"{source}: none of {len(entries)} clips can be used; see {beside(out, '.report.json')}")
-    entries, more = _with_splits(entries, split, val, test, imported.folds if folds is None else folds, seed, out)
+    rows, more = assigned.to([entry.row for entry in entries], imported.folds, out)
+    entries = [dataclasses.replace(entry, row=row) for entry, row in zip(entries, rows, strict=True)]
     problems += more + content_problems(entries) + group_problems(entries)
-    problems += gap_problems(entries, job.classes, out)
+    problems += gap_problems(entries, job.classes, out) + few_problems(entries, out)
     if on_bad == "fail":
         _stop_on_errors(job, entries, problems)
-    return _write(job, entries, problems)
+    report = _write(job, entries, problems)
+    journal.unlink(missing_ok=True)
+    return report
 
 
 @dataclass(frozen=True)
@@ -118,17 +149,14 @@ class _Job:
     classes: Sequence[str]
 
 
-def _check_choices(
-    source: Path, out: Path, split: str, on_bad: str, timeout: float, memory: float, workers: int | None
-) -> None:
-    if split not in SPLITS:
-        raise unknown("split", split, SPLITS)
+def _check_choices(source: Path, out: Path, on_bad: str, timeout: float, memory: float, workers: int | None) -> None:
     if on_bad not in POLICIES:
         raise unknown("policy for bad files", on_bad, POLICIES)
     if out.suffix.lower() != ".csv" or out.is_dir():
-        raise UserError(f"{out}: the manifest is a CSV file; wanted a name that ends in .csv")
+        raise UserError(f"{out}: the manifest is a CSV file; expected a name that ends in .csv")
     if source.exists() and out.exists() and source.samefile(out):
         raise UserError(f"{out}: this is the source itself; name another file to write")
+    check_ours(out)
     if timeout <= 0 or memory < 0 or (workers is not None and workers < 1):
         raise UserError("the time limit and the number of workers are above 0, the memory limit is not below 0")
 
@@ -143,7 +171,7 @@ def _grouped(imported: Imported, source: Path, pattern: str | None) -> list[Entr
         raise UserError(f"group pattern '{pattern}': {error}") from None
     if search.groups < 1:
         raise UserError(
-            f"group pattern '{pattern}' has no bracket; wanted one around the group, such as '__(s[0-9]+)_'"
+            f"group pattern '{pattern}' has no bracket; expected one around the group, such as '__(s[0-9]+)_'"
         )
     base = source if source.is_dir() else source.parent
     found = []
@@ -185,28 +213,6 @@ def _with_check(entry: Entry, found: Check) -> tuple[Entry, list[Problem]]:
     return entry, notes
 
 
-def _with_splits(
-    entries: Sequence[Entry], split: str, val: float, test: float, folds: int | str | None, seed: int, out: Path
-) -> tuple[list[Entry], list[Problem]]:
-    rows = [entry.row for entry in entries]
-    problems = []
-    if split == "none":
-        rows = [dataclasses.replace(row, split="") for row in rows]
-    elif split in ("random", "group"):
-        rows = assign_split(rows, "group" if split == "group" else "random", val, test, seed)
-    elif folds is None and not any(row.split or row.fold is not None for row in rows):
-        by: Literal["random", "group"] = "group" if all(row.group for row in rows if row.usable) else "random"
-        try:
-            rows = assign_split(rows, by, val, test, seed)
-            text = f"the source has no splits: assigned by {by}, val {val:g}, test {test:g}, seed {seed}"
-            problems.append(Problem("note", str(out), 0, text))
-        except UserError as error:
-            problems.append(Problem("warning", str(out), 0, f"no splits were assigned: {error}"))
-    if folds is not None:
-        rows = assign_folds(rows, folds, seed)
-    return [dataclasses.replace(entry, row=row) for entry, row in zip(entries, rows, strict=True)], problems
-
-
 def _stop_on_errors(job: _Job, entries: Sequence[Entry], problems: Sequence[Problem]) -> None:
     errors = [problem for problem in problems if problem.severity == "error"]
     if errors:
@@ -216,7 +222,7 @@ def _stop_on_errors(job: _Job, entries: Sequence[Entry], problems: Sequence[Prob
         more = f"; and {len(errors) - 5} more" if len(errors) > 5 else ""
         raise UserError(
             f"{count}, no manifest written: {named}{more}. All are in {beside(job.out, '.report.json')};"
-            " mend them, or leave those clips out with --on-bad skip|quarantine"
+            " correct them, or leave those clips out: skip or quarantine bad files"
         )
 
 
@@ -229,7 +235,7 @@ def _write(job: _Job, entries: Sequence[Entry], problems: Sequence[Problem]) -> 
         write_manifest(Manifest(aside, tuple(bad)), aside)
         rows = [row for row in rows if row.usable]
     else:
-        aside.unlink(missing_ok=True)  # of an earlier call; it would belie the report
+        aside.unlink(missing_ok=True)  # the list of an earlier call, which is not true any more
     report = _finish(job, entries, problems, str(aside) if bad else "")
     write_manifest(Manifest(job.out, tuple(rows)), job.out)
     return report

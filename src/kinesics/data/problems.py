@@ -13,6 +13,12 @@ from kinesics.video.files import natural_key
 
 Severity = Literal["error", "warning", "note"]
 FEW_CLIPS = 5
+FEW_GROUPS = 5
+"""Test groups below which a figure says little about other groups."""
+FEW_TESTED = 10
+"""Test clips of a class below which its figure is uncertain."""
+MOST_LEFT_OUT = 20
+"""Groups up to which leaving out one at a time is advised."""
 
 
 @dataclass(frozen=True)
@@ -136,6 +142,31 @@ def gap_problems(entries: Sequence[Entry], classes: Iterable[str], out: Path) ->
         warn((name for name in counts if name not in trained), "no training clip in the classes")
         if without := sum(not row.split for row in rows):
             problems.append(Problem("warning", str(out), 0, f"{without} usable clips belong to no split"))
+    return problems
+
+
+def few_problems(entries: Sequence[Entry], out: Path) -> list[Problem]:
+    """Warnings about a test split that is too small for a figure to say much: few groups, or few clips of a class."""
+    rows = [entry.row for entry in entries if entry.row.usable]
+    tested = [row for row in rows if row.split == "test"]
+    if not tested or any(row.fold is not None for row in rows):
+        return []
+    problems = []
+    groups = {row.group for row in tested if row.group}
+    all_groups = {row.group for row in rows if row.group}
+    folds = "leave-one-group-out" if 1 < len(all_groups) <= MOST_LEFT_OUT else "5"
+    advice = (
+        f"cross-validation tests every clip once: kinesics prepare {out} --format csv --folds {folds} "
+        f"--out {out.stem}_folds.csv, then kinesics cross-validate"
+    )
+    if groups and len(groups) < FEW_GROUPS:
+        text = f"the test split has {len(groups)} of {len(all_groups)} groups; a figure of so few says little of others"
+        problems.append(Problem("warning", str(out), 0, f"{text}; {advice}"))
+    counts = Counter(label for row in tested for label in row.labels)
+    few = sorted((name for name in counts if counts[name] < FEW_TESTED), key=natural_key)
+    if few and not problems:
+        text = f"the test split has fewer than {FEW_TESTED} clips of {len(few)} of {len(counts)} classes"
+        problems.append(Problem("warning", str(out), 0, f"{text}, so its figures are uncertain; {advice}"))
     return problems
 
 

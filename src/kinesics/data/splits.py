@@ -6,8 +6,9 @@ Pure functions from rows to rows. The same seed and rows give the same answer, i
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,12 +23,19 @@ Counts = npt.NDArray[np.float64]
 
 
 def assign_split(
-    rows: Sequence[Row], by: Literal["random", "group"] = "random", val: float = 0.15, test: float = 0.15, seed: int = 0
+    rows: Sequence[Row],
+    by: Literal["random", "group"] = "random",
+    val: float = 0.15,
+    test: float = 0.15,
+    seed: int = 0,
+    *,
+    keep: bool = False,
 ) -> list[Row]:
     """The rows with train, val or test: the shares are met as closely as whole groups allow, in each class.
 
+    keep: rows that have a split keep it, and what must stay together with them follows them.
     Rows that are not usable belong to no split. With `by="group"` every usable row must have a group; with "random"
-    rows without one stand for themselves.
+    rows without one are groups of one.
 
     Raises:
         UserError: the shares are not possible, there are fewer groups than splits, a class would not be trained.
@@ -39,25 +47,30 @@ def assign_split(
     used = [index for index, row in enumerate(rows) if row.usable]
     if by == "group":
         _need_groups([rows[i] for i in used])
-    names = ["train"] + ["val"] * (val > 0) + ["test"] * (test > 0)
-    shares = [1 - val - test] + [val] * (val > 0) + [test] * (test > 0)
+    shares_by_name = {"train": 1 - val - test, "val": val, "test": test}
+    present = {rows[i].split for i in used} if keep else set()
+    names = [name for name, share in shares_by_name.items() if share > 0 or name in present]
+    shares = [shares_by_name[name] for name in names]
     units = _units([rows[i] for i in used])
     if len(units) < len(names):
         kind = "groups" if by == "group" else "clips that may be parted"
         raise UserError(f"{len(units)} {kind} cannot be parted into {', '.join(names)}; wanted at least {len(names)}")
-    chosen = _distribute([rows[i] for i in used], units, shares, seed, trained=0)
+    fixed = _fixed([names.index(rows[i].split) if keep and rows[i].split else None for i in used], units)
+    chosen = _distribute([rows[i] for i in used], units, shares, seed, trained=0, fixed=fixed)
     made = [dataclasses.replace(row, split="") for row in rows]
     for index, bucket in zip(used, chosen, strict=True):
-        made[index] = dataclasses.replace(rows[index], split=names[bucket])
+        split = rows[index].split if keep and rows[index].split else names[bucket]
+        made[index] = dataclasses.replace(rows[index], split=split)
     trained = {label for row in made if row.split == "train" for label in row.labels}
     if untrained := [name for name in class_names(rows[i] for i in used) if name not in trained]:
         raise UserError(f"no clip of the class '{untrained[0]}' would be trained on; wanted more groups that show it")
     return made
 
 
-def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0) -> list[Row]:
+def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0, *, keep: bool = False) -> list[Row]:
     """The rows with a fold from 0: `folds` many with the classes spread evenly, or one for each group.
 
+    keep: rows that have a fold keep it, and what must stay together with them follows them.
     Rows that are not usable get none. Leave-one-group-out numbers the groups in natural order.
 
     Raises:
@@ -71,17 +84,16 @@ def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0) -> list[R
         _need_groups(clips)
         if len(units) < 2:
             raise UserError(f"all clips belong to one group ('{clips[0].group if clips else ''}'); wanted at least two")
-        chosen = [0] * len(clips)
-        ordered = sorted(units, key=lambda unit: min(natural_key(clips[i].group) for i in unit))
-        for fold, unit in enumerate(ordered):
-            for i in unit:
-                chosen[i] = fold
+        chosen = _one_fold_each(clips, units, keep)
     elif isinstance(folds, int) and not isinstance(folds, bool):
         if folds < 2:
             raise UserError(f"{folds} folds; wanted at least 2, or {LEAVE_ONE_GROUP_OUT}")
         if len(units) < folds:
             raise UserError(f"{len(units)} groups cannot be parted into {folds} folds")
-        chosen = _distribute(clips, units, [1 / folds] * folds, seed)
+        before = [row.fold if keep else None for row in clips]
+        if too_high := [fold for fold in before if fold is not None and fold >= folds]:
+            raise UserError(f"a clip is in fold {too_high[0]}, expected folds 0 to {folds - 1}: assign all folds anew")
+        chosen = _distribute(clips, units, [1 / folds] * folds, seed, fixed=_fixed(before, units))
     else:
         raise UserError(f"'{folds}' folds; wanted a number or {LEAVE_ONE_GROUP_OUT}")
     seen: dict[str, set[int]] = defaultdict(set)
@@ -96,8 +108,27 @@ def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0) -> list[R
             )
     made = [dataclasses.replace(row, fold=None) for row in rows]
     for index, fold in zip(used, chosen, strict=True):
-        made[index] = dataclasses.replace(rows[index], fold=fold)
+        before_fold = rows[index].fold if keep else None
+        made[index] = dataclasses.replace(rows[index], fold=fold if before_fold is None else before_fold)
     return made
+
+
+def _one_fold_each(clips: Sequence[Row], units: list[list[int]], keep: bool) -> list[int]:
+    """A fold for each clip: those that its unit has already, else the next free numbers in natural order of groups."""
+    chosen = [0] * len(clips)
+    fixed = _fixed([row.fold if keep else None for row in clips], units)
+    free = (fold for fold in itertools.count() if fold not in set(fixed.values()))
+    for u in sorted(range(len(units)), key=lambda u: min(natural_key(clips[i].group) for i in units[u])):
+        fold = fixed[u] if u in fixed else next(free)
+        for i in units[u]:
+            chosen[i] = fold
+    return chosen
+
+
+def _fixed(buckets: Sequence[int | None], units: list[list[int]]) -> dict[int, int]:
+    """The bucket of each unit that holds a row with a bucket: that of its first such row."""
+    found = {u: next((buckets[i] for i in unit if buckets[i] is not None), None) for u, unit in enumerate(units)}
+    return {u: bucket for u, bucket in found.items() if bucket is not None}
 
 
 def _need_groups(rows: Iterable[Row]) -> None:
@@ -131,14 +162,20 @@ def _units(rows: Sequence[Row]) -> list[list[int]]:
 
 
 def _distribute(
-    rows: Sequence[Row], units: list[list[int]], shares: Sequence[float], seed: int, trained: int | None = None
+    rows: Sequence[Row],
+    units: list[list[int]],
+    shares: Sequence[float],
+    seed: int,
+    trained: int | None = None,
+    fixed: Mapping[int, int] | None = None,
 ) -> list[int]:
     """A bucket for each row, with every class shared out as `shares` say, as closely as whole units allow.
 
     Greedy: units of rare classes first, then large ones, each to the bucket where the sum of squared deviations (of
     classes and of sizes, each relative to its total) grows least; then empty buckets take the unit that costs least.
-    A bucket `trained` gives up no unit that holds the last of a class.
+    A bucket `trained` gives up no unit that holds the last of a class. fixed: units whose bucket is settled.
     """
+    fixed = fixed or {}
     labels = {name: i for i, name in enumerate(class_names(rows))}
     counts: Counts = np.zeros((len(units), len(labels) + 1))  # the last column counts rows
     for u, unit in enumerate(units):
@@ -154,16 +191,16 @@ def _distribute(
     order = sorted(shuffled, key=lambda u: (rarity[u], -counts[u, -1]))
     need = np.outer(shares, totals)
     buckets = np.zeros(len(units), dtype=np.int64)
-    for u in order:
+    for u in [*fixed, *(u for u in order if u not in fixed)]:
         columns = np.flatnonzero(counts[u])
         count, weight = counts[u, columns], weights[columns]
         growth = ((count**2 - 2 * count * need[:, columns]) * weight).sum(1)
-        bucket = int(np.argmin(growth.round(9)))
+        bucket = fixed[u] if u in fixed else int(np.argmin(growth.round(9)))
         need[bucket, columns] -= count
         buckets[u] = bucket
     for bucket in range(len(shares)):
-        if not (buckets == bucket).any():
-            _fill(bucket, buckets, counts, need, weights, trained)
+        if shares[bucket] > 0 and not (buckets == bucket).any():
+            _fill(bucket, buckets, counts, need, weights, trained, fixed)
     chosen = [0] * len(rows)
     for u, unit in enumerate(units):
         for i in unit:
@@ -172,12 +209,18 @@ def _distribute(
 
 
 def _fill(
-    bucket: int, buckets: npt.NDArray[np.int64], counts: Counts, need: Counts, weights: Counts, trained: int | None
+    bucket: int,
+    buckets: npt.NDArray[np.int64],
+    counts: Counts,
+    need: Counts,
+    weights: Counts,
+    trained: int | None,
+    fixed: Mapping[int, int],
 ) -> None:
     """Move the unit whose change of place costs least into an empty bucket; its old one keeps another."""
     best: tuple[float, int] | None = None
     for u, old in enumerate(buckets.tolist()):
-        if (buckets == old).sum() < 2:
+        if u in fixed or (buckets == old).sum() < 2:
             continue
         if old == trained:
             left = counts[buckets == old].sum(0) - counts[u]

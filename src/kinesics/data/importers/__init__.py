@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from kinesics.data.importers.cvat import import_cvat
@@ -15,20 +17,30 @@ from kinesics.data.importers.source import Imported, Options
 from kinesics.data.importers.ucf_hmdb import import_hmdb51, import_ucf101
 from kinesics.errors import UserError, unknown
 
-FORMATS: dict[str, Callable[[Path, Options], Imported]] = {
-    "folder": import_folder,
-    "csv": import_csv,
-    "list": import_list,
-    "ucf101": import_ucf101,
-    "hmdb51": import_hmdb51,
-    "kinetics": import_kinetics,
-    "something-v1": import_frames,
-    "something-v2": import_something_v2,
-    "jester": import_frames,
-    "ma52": import_ma52,
-    "pev": import_pev,
-    "ma10": import_ma10,
-    "cvat": import_cvat,
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of source: what imports it, and which options mean something for it."""
+
+    read: Callable[[Path, Options], Imported]
+    options: tuple[str, ...] = ("root",)
+
+
+LISTS = ("root", "template", "class_names")
+FORMATS: dict[str, Format] = {
+    "folder": Format(import_folder, ("template",)),
+    "csv": Format(import_csv, (*LISTS, "columns")),
+    "list": Format(import_list, LISTS),
+    "ucf101": Format(import_ucf101, ("root", "official_split")),
+    "hmdb51": Format(import_hmdb51, ("root", "official_split")),
+    "kinetics": Format(import_kinetics),
+    "something-v1": Format(import_frames, ("root", "template")),
+    "something-v2": Format(import_something_v2),
+    "jester": Format(import_frames, ("root", "template")),
+    "ma52": Format(import_ma52, LISTS),
+    "pev": Format(import_pev, LISTS),
+    "ma10": Format(import_ma10, LISTS),
+    "cvat": Format(import_cvat),
 }
 
 
@@ -39,18 +51,31 @@ def import_clips(source: Path, format: str, options: Options) -> Imported:
         UserError: the source is missing, the format unknown, or the one does not fit the other.
     """
     if not source.exists():
-        raise UserError(f"{source}: no such file or folder; wanted the clips to import, or the list of them")
+        raise UserError(f"{source}: no such file or folder; expected the clips to import, or the list of them")
     if format == "auto":
         format = "folder" if source.is_dir() else {".csv": "csv", ".txt": "list", ".xml": "cvat"}.get(source.suffix, "")
         if not format:
-            raise UserError(f"{source}: its format is not clear; name it with --format {'|'.join(FORMATS)}")
+            raise UserError(f"{source}: its format is not clear; name it: {', '.join(FORMATS)}")
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if source.is_dir() and format == "csv":
-        raise UserError(f"{source}: a folder; wanted a CSV file (for class folders: --format folder)")
+        raise UserError(f"{source}: a folder; expected a CSV file (class folders have the format 'folder')")
     if options.template is not None:
         check_template(options.template)
-    return FORMATS[format](source, options)
+    check_options(format, options)
+    return FORMATS[format].read(source, options)
+
+
+def check_options(format: str, options: Options) -> None:
+    """Raise UserError for an option that the format does not use, or a root that is no folder."""
+    taken = FORMATS[format].options
+    for field in dataclasses.fields(Options):
+        value = getattr(options, field.name)
+        if value not in (None, {}) and field.name not in taken:
+            users = ", ".join(name for name, other in FORMATS.items() if field.name in other.options)
+            raise UserError(f"{field.name} means nothing for the format '{format}'; it is for {users}")
+    if options.root is not None and not options.root.is_dir():
+        raise UserError(f"root {options.root}: no such folder; expected the one that the listed paths start from")
 
 
 def check_template(template: str) -> None:
@@ -60,4 +85,4 @@ def check_template(template: str) -> None:
     except (IndexError, KeyError, ValueError):
         good = False
     if not good or "/" in template:
-        raise UserError(f"'{template}' is no template of frame names; wanted such as img_{{:05d}}.jpg")
+        raise UserError(f"'{template}' is no template of frame names; expected such as img_{{:05d}}.jpg")

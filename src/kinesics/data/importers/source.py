@@ -25,16 +25,16 @@ IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".we
 class Options:
     """What a user can say about a source.
 
-    template: file name of a frame in a frame folder (`img_{:05d}.jpg`). class_names: file with a name a line.
+    template: file name of a frame in a frame folder (`img_{:05d}.jpg`). class_names: file with one name per line.
     columns: our column → theirs, for CSV. root: folder that listed paths start from, instead of the list's own.
-    official_split: which of a data set's splits (UCF101 and HMDB51 have 1, 2 and 3).
+    official_split: which of a data set's splits (UCF101 and HMDB51 have 1, 2 and 3); the first by default.
     """
 
     template: str | None = None
     class_names: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
-    official_split: int = 1
+    official_split: int | None = None
 
 
 @dataclass(frozen=True)

@@ -91,6 +91,7 @@ def import_hmdb51(source: Path, options: Options) -> Imported:
 
 
 def _official(options: Options) -> int:
-    if options.official_split not in (1, 2, 3):
-        raise UserError(f"official split {options.official_split} does not exist; wanted 1, 2 or 3")
-    return options.official_split
+    number = 1 if options.official_split is None else options.official_split
+    if number not in (1, 2, 3):
+        raise UserError(f"official split {number} does not exist; expected 1, 2 or 3")
+    return number
