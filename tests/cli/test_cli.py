@@ -59,7 +59,7 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
         (["test", "nowhere"], "nowhere: no such folder; expected a run"),
         (["predict", "nowhere", "video.mp4"], "nowhere: no such folder; expected a run"),
         (["cost", "tsm_resnet5"], "unknown model 'tsm_resnet5'; did you mean 'tsm_resnet"),
-        (["cost", "tsm_resnet18", "--size", "0"], "--size: expected a number from 1 up, found 0"),
+        (["cost", "tsm_resnet18", "--size", "0"], "size is 0; expected a number from 1 up"),
         (["prepare", "nowhere", "--out", "set.csv"], "nowhere: no such"),
     ],
 )
@@ -156,11 +156,11 @@ def test_a_full_disk_is_told_in_one_line(
 
 @pytest.mark.parametrize("name", ["tsn_resnet18", "tsm_mobilenetv2", "tefe_resnet18", "mdt_resnet18"])
 def test_cost_prints_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    words = ["cost", name, "--classes", "10", "--frames", "2", "--size", "64", "--json"]
+    words = ["cost", name, "--num-classes", "10", "--num-frames", "2", "--size", "64", "--json"]
     code, out, _ = call(*words, capsys=capsys)
     answer = json.loads(out)
     assert code == 0
-    assert set(answer) == {"model", "parameters", "macs", "rule", "input"}
+    assert set(answer) == {"model", "parameters", "macs", "rule", "input", "num_classes"}
     assert answer["input"] == [1, 2, 15 if name.startswith("mdt") else 3, 64, 64]
 
 

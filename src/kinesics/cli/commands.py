@@ -29,7 +29,7 @@ def plain(function: Callable[..., int | None], name: str) -> Command:
 
 
 COMMANDS: dict[str, Command] = {
-    "prepare": plain(prepare, "prepare"),
+    "prepare": Command("Check a folder or list of labelled videos, and write the manifest.", prepare),
     "probe": plain(probe, "probe"),
     "flow": plain(flow, "flow"),
     "train": Command("Train a recipe on a manifest: kinesics train tsm --data set.csv --out run", train),
@@ -42,7 +42,7 @@ COMMANDS: dict[str, Command] = {
     "predict": plain(predict, "predict"),
     "explain": plain(explain, "explain"),
     "models": plain(models, "models"),
-    "cost": plain(cost, "cost"),
+    "cost": Command("Count the parameters and multiply-accumulates of a model, or of all in the papers.", cost),
     "puppets": plain(puppets, "puppets"),
     "demo": plain(demo, "demo"),
     "doctor": plain(doctor, "doctor"),

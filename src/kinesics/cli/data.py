@@ -7,83 +7,31 @@ from typing import Annotated, Literal
 
 from tyro.conf import Positional, arg
 
-from kinesics.cli.flags import pairs
+from kinesics.cli.flags import Flag, pairs, parse
 from kinesics.files import check_writable
 
 
-def prepare(
-    source: Positional[Path],
-    out: Path,
-    format: str = "auto",
-    template: str | None = None,
-    class_names: Path | None = None,
-    columns: tuple[str, ...] = (),
-    root: Path | None = None,
-    official_split: int | None = None,
-    group: str | None = None,
-    split: Literal["keep", "none", "random", "group"] = "keep",
-    val: float | None = None,
-    test: float | None = None,
-    folds: str | None = None,
-    reassign: bool = False,
-    on_bad: Literal["fail", "skip", "quarantine"] = "fail",
-    timeout_seconds: float = 60.0,
-    memory_gib: float = 8.0,
-    workers: int | None = None,
-    seed: int = 0,
-) -> int:
-    """Check a folder or list of labelled videos, and write the manifest that everything else reads.
-
-    Args:
-        source: What to import: a folder, a CSV, a list or an annotation file.
-        out: The manifest to write.
-        format: folder, csv, list, ucf101, hmdb51, kinetics, jester, ma52, pev, ma10, cvat and more: see docs/data.md.
-        template: File name of the frames in a frame folder, such as img_{:05d}.jpg.
-        class_names: A file with one class name a line, where labels are numbers.
-        columns: Names that the CSV's columns have: path=file group=subject.
-        root: The folder that the paths of a list or annotation file start from.
-        official_split: Which of the three official splits of UCF101 and HMDB51; the first by default.
-        group: A regular expression on the path, whose first bracket is the group (subject, source).
-        split: Keep the source's splits, leave them empty, or assign them at random or by group.
-        val: Share of the validation split, 0.15 by default.
-        test: Share of the test split, 0.15 by default.
-        folds: Number of folds to assign, or leave-one-group-out.
-        reassign: Take labels, splits and folds of clips that the manifest holds already from the source again.
-        on_bad: With files that do not decode: fail, skip them (counted), or move their rows to a list of their own.
-        timeout_seconds: Longest time to decode one file.
-        memory_gib: Most address space of a decoding process.
-        workers: Decoding processes; all cores by default.
-        seed: Decides the random splits.
-    """
+def prepare(words: list[str]) -> int:
+    """`kinesics prepare SOURCE --out set.csv …`."""
     from kinesics.cli.console import say
     from kinesics.cli.progress import task_progress
-    from kinesics.data.prepare import prepare as run_prepare
+    from kinesics.data.prepare import prepare as function
     from kinesics.data.prepare import report_lines
 
-    check_writable(out)
+    values = parse(
+        function,
+        words,
+        command="prepare",
+        positional=("source",),
+        hidden=("check",),
+        types={"columns": Flag(tuple[str, ...], ()), "folds": str | None},
+    )
+    values["columns"] = pairs(values["columns"], "--columns")
+    if values["folds"] and values["folds"].isdigit():
+        values["folds"] = int(values["folds"])
+    check_writable(values["out"])
     with task_progress("checking") as progress:
-        report = run_prepare(
-            source,
-            out,
-            format=format,
-            template=template,
-            class_names=class_names,
-            columns=pairs(columns, "--columns"),
-            root=root,
-            official_split=official_split,
-            group_pattern=group,
-            split=split,
-            val=val,
-            test=test,
-            folds=int(folds) if folds and folds.isdigit() else folds,
-            reassign=reassign,
-            on_bad=on_bad,
-            timeout_seconds=timeout_seconds,
-            memory_gib=memory_gib,
-            workers=workers,
-            seed=seed,
-            progress=progress,
-        )
+        report = function(**values, progress=progress)
     say(*report_lines(report))
     return 0
 

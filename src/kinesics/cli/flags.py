@@ -30,11 +30,11 @@ TYPES: Mapping[str, Any] = {"device": Device, "views": str}
 
 @dataclasses.dataclass(frozen=True)
 class Flag:
-    """One flag of a command that no parameter stands for."""
+    """One flag of a command whose type or default is not that of a parameter."""
 
     type: Any
     default: Any
-    help: str
+    help: str = ""
 
 
 JSON = Flag(bool, False, "Print JSON.")
@@ -53,7 +53,7 @@ def parse(
     """The arguments that `words` give for a function, by name; tyro prints the help and the errors of words.
 
     positional: parameters without a flag's name. hidden: parameters without a flag. types: parameters whose flag has
-    another type. extra: flags besides the parameters.
+    another type, or, as a `Flag`, another default too. extra: flags besides the parameters.
     """
     kind = flags_of(function, positional=positional, hidden=hidden, types=types or {}, extra=extra or {})
     title = (inspect.getdoc(function) or "").split("\n\n")[0]
@@ -76,13 +76,15 @@ def flags_of(
     for name, parameter in inspect.signature(function).parameters.items():
         if name in HIDDEN or name in hidden:
             continue
+        default = parameter.default
         kind = types.get(name, TYPES.get(name, plain(hints[name])))
-        if parameter.default is None and name in TYPES and name not in types:
+        if isinstance(kind, Flag):
+            kind, default = kind.type, kind.default
+        elif default is None and name in TYPES:
             kind = kind | None
         kind = Annotated[kind, tyro.conf.arg(help=" ".join(texts.get(name, "").split()))]
         if name in positional:
             kind = Positional[kind]  # type: ignore[misc, valid-type]
-        default = parameter.default
         field = dataclasses.field() if default is inspect.Parameter.empty else dataclasses.field(default=default)
         fields.append((name, kind, field))
     fields += [

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from tyro.conf import Positional
 
-from kinesics.cli.flags import Device, Split
+from kinesics.cli.flags import JSON, Device, Flag, Split, parse
 from kinesics.errors import UserError
 from kinesics.files import check_writable
 
@@ -184,60 +183,27 @@ def models() -> None:
     show_models({name: system.title for name, system in SYSTEMS.items()}, tuple(BACKBONES), set(list_models()))
 
 
-def cost(
-    model: Positional[str | None] = None,
-    classes: int = 400,
-    frames: int = 8,
-    size: int = 224,
-    rule: Literal["conv+fc", "conv+fc+bn"] = "conv+fc",
-    table: bool = False,
-    json: bool = False,
-) -> None:
-    """Count the parameters and multiply-accumulates of a model, or of all that the papers print.
-
-    Args:
-        model: A name from `kinesics models`.
-        classes: Number of classes.
-        frames: Time steps T of a clip.
-        size: Height and width of the input in pixels.
-        rule: What is counted: convolutions and fully connected layers, or BatchNorm too.
-        table: The papers' own figures beside ours, for every model of their tables that is here.
-        json: Print JSON.
-    """
+def cost(words: list[str]) -> int:
+    """`kinesics cost MODEL …` or `kinesics cost --table`."""
+    from kinesics.analysis.model_cost import cost as function
     from kinesics.cli.console import say, say_json
-    from kinesics.metrics.cost import cost as count
-    from kinesics.models.build import create_model, fixes_steps
 
-    if table:
+    table = Flag(bool, False, "The papers' own figures beside ours, for every model of their tables that is here.")
+    types = {"model": Flag(str | None, None)}
+    extra = {"table": table, "json": JSON}
+    values = parse(function, words, command="cost", positional=("model",), types=types, extra=extra)
+    as_table, as_json = values.pop("table"), values.pop("json")
+    if as_table:
         from kinesics.analysis.cost_table import lines, markdown
 
         found = lines()
-        if json:
-            say_json([line.row() for line in found])
-        else:
-            say(markdown(found).rstrip())
-        return
-    if model is None:
+        say_json([line.row() for line in found]) if as_json else say(markdown(found).rstrip())
+        return 0
+    if values["model"] is None:
         raise UserError("cost: expected a model (`kinesics models` prints their names) or --table")
-    for name, value in (("--classes", classes), ("--frames", frames), ("--size", size)):
-        if value < 1:
-            raise UserError(f"{name}: expected a number from 1 up, found {value}")
-    built = create_model(model, classes, num_steps=frames) if fixes_steps(model) else create_model(model, classes)
-    counted = count(built, (1, frames, built.channels, size, size), rule)
-    answer = {
-        "model": model,
-        "parameters": counted.parameters,
-        "macs": counted.macs,
-        "rule": rule,
-        "input": list(counted.input),
-    }
-    if json:
-        say_json(answer)
-    else:
-        say(
-            f"{model}, {classes} classes, {frames} frames of {size}×{size}: {counted.parameters:,} parameters, "
-            f"{counted.macs / 1e9:.2f} GMACs ({rule})"
-        )
+    result = function(**values)
+    say_json(result) if as_json else say(*result.lines())
+    return 0
 
 
 def doctor(json: bool = False) -> int:

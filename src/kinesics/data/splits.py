@@ -134,7 +134,7 @@ def _fixed(buckets: Sequence[int | None], units: list[list[int]]) -> dict[int, i
 def _need_groups(rows: Iterable[Row]) -> None:
     for row in rows:
         if not row.group:
-            raise UserError(f"{row.path} has no group; wanted a group column, or --group with a pattern on the path")
+            raise UserError(f"{row.path} has no group; expected a group column, or a group pattern on the path")
 
 
 def _units(rows: Sequence[Row]) -> list[list[int]]:
