@@ -11,6 +11,7 @@ from pathlib import Path
 
 from kinesics.errors import UserError
 from kinesics.video.frame_files import SUFFIXES
+from kinesics.video.open import holds_flow
 
 VIDEO_SUFFIXES = frozenset(
     {
@@ -56,12 +57,18 @@ def find_videos(paths: Iterable[Path | str]) -> Found:
     for path in map(Path, paths):
         if not path.exists():
             raise UserError(f"{path}: no such file or folder; wanted videos")
-        found, rest = ([path], []) if not path.is_dir() else _below(path, set())
+        if path.is_dir():
+            found, rest = _below(path, set())
+        elif holds_flow(path):
+            raise UserError(f"{path}: a flow file, not a video; expected the video that the flow comes from")
+        else:
+            found, rest = [path], []
         if not found:
             holds = f"none of its {len(rest)} files is one" if rest else "it is empty"
             wanted = ", ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
             raise UserError(f"{path}: no videos below this folder, {holds}; wanted {wanted}, or folders of frames")
-        videos.update({os.path.realpath(one): one for one in found if os.path.realpath(one) not in videos})
+        for one in found:
+            videos.setdefault(os.path.realpath(one), one)
         others.update({os.path.realpath(one): one for one in rest})
     if not videos:
         raise UserError("no videos were named; wanted files, folders of videos or folders of frames")
@@ -75,16 +82,18 @@ def _below(folder: Path, seen: set[str]) -> tuple[list[Path], list[Path]]:
         return [], []
     seen.add(real)
     try:
-        entries = sorted((e for e in folder.iterdir() if not e.name.startswith(".")), key=lambda e: natural_key(e.name))
-        folders = [entry for entry in entries if entry.is_dir()]
+        with os.scandir(folder) as listing:
+            entries = sorted((e for e in listing if not e.name.startswith(".")), key=lambda e: natural_key(e.name))
+        folders = [folder / entry.name for entry in entries if entry.is_dir()]
+        files = [folder / entry.name for entry in entries if not entry.is_dir()]
     except OSError:
         return [], [folder]
-    files = [entry for entry in entries if entry not in set(folders)]
-    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and not holds_flow(file)]
     images = [file for file in files if file.suffix.lower() in SUFFIXES]
     if images and not videos and not folders:
-        return [folder], [file for file in files if file not in set(images)]
-    others = [file for file in files if file not in set(videos)]
+        return [folder], [file for file in files if file.suffix.lower() not in SUFFIXES]
+    taken = set(videos)
+    others = [file for file in files if file not in taken]
     for inner in folders:
         found, rest = _below(inner, seen)
         videos += found

@@ -26,10 +26,9 @@ from torch import Tensor
 from kinesics.errors import UserError, VideoError
 from kinesics.files import atomic_path
 from kinesics.video.convert import fit, resized
-from kinesics.video.open import open_container
+from kinesics.video.open import FLOW_TAG, open_container
 
 SUFFIX = ".flow.mkv"
-TAG = "KINESICS_FLOW"
 FORMAT = 1
 STILL, STEPS = 128, 127
 """The value of no movement, and how many steps there are to the bound."""
@@ -75,7 +74,7 @@ def write_flow(path: Path, flows: Iterable[npt.NDArray[np.uint8]], info: FlowInf
         raise UserError(f"{path}: wanted a name that ends in {SUFFIX}")
     count = 0
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="matroska") as container:
-        container.metadata[TAG] = json.dumps({"format": FORMAT, **dataclasses.asdict(info)})
+        container.metadata[FLOW_TAG] = json.dumps({"format": FORMAT, **dataclasses.asdict(info)})
         stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = info.width, 2 * info.height, "gray"
         stream.gop_size = 1  # else FFV1 learns from frame to frame, and none can be decoded by itself
@@ -178,7 +177,7 @@ def opened(path: Path) -> InputContainer:
 def info_of(container: Any, path: Path) -> FlowInfo:
     """The head of an open flow file."""
     try:
-        values = json.loads(container.metadata[TAG])
+        values = json.loads(container.metadata[FLOW_TAG])
         if values.pop("format") != FORMAT:
             raise VideoError(f"{path}: flow in a form of another version of kinesics; extract it again")
         return FlowInfo(**values)

@@ -16,7 +16,7 @@ from kinesics.errors import VideoError
 from kinesics.video.convert import Converter, upright_size
 from kinesics.video.demux import PacketFile
 from kinesics.video.frame_files import FrameFolder, is_frames
-from kinesics.video.open import track_note
+from kinesics.video.open import holds_flow, track_note
 from kinesics.video.trim import part_of
 
 MAX_PIXELS = 8192 * 8192
@@ -67,6 +67,8 @@ def decode_whole(
     try:
         if is_frames(path):
             return _check_frames(path, start_seconds, end_seconds, fps, max_pixels)
+        if holds_flow(path):
+            raise VideoError(f"{path}: a flow file, not a video")
         return _check_file(path, start_seconds, end_seconds, max_pixels)
     except VideoError as error:
         return Check(error.status, str(error).removeprefix(f"{path}: "), 0, 0.0, 0, 0, 0.0, "")

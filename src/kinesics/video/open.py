@@ -24,6 +24,10 @@ FORMATS = frozenset(f"{_VIDEO_CONTAINERS} {_RAW_STREAMS} {_SOUND}".split())
 in the message. Not among them are playlists and scripts (concat, hls, dash, sdp, lavfi, vobsub …) and numbered
 pictures (image2), which open further files."""
 
+FLOW_TAG = "KINESICS_FLOW"
+"""The name of the metadata field that marks a flow file."""
+_HEAD_BYTES = 64 * 2**10
+
 _OPTIONS = {
     "format_whitelist": ",".join(sorted(FORMATS)),
     "protocol_whitelist": "file",
@@ -58,6 +62,16 @@ def open_container(path: Path) -> InputContainer:
         container.close()
         raise VideoError(f"{path}: a file of the format {name}, which is not read as video")
     return container
+
+
+def holds_flow(path: Path) -> bool:
+    """Whether a Matroska file is a flow file, by the mark in its head; its name does not matter."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    return head.startswith(b"\x1a\x45\xdf\xa3") and FLOW_TAG.encode() in head
 
 
 def _kind(path: Path) -> str:

@@ -19,8 +19,9 @@ from kinesics.values import VideoReader
 from kinesics.video import torchcodec
 from kinesics.video.convert import Converter, Picture, fit, upright_size
 from kinesics.video.demux import PacketFile
-from kinesics.video.flow_file import SUFFIX, FlowReader
+from kinesics.video.flow_file import FlowReader
 from kinesics.video.frame_files import FrameFolder, is_frames
+from kinesics.video.open import holds_flow
 from kinesics.video.trim import part_of
 
 DECODERS = ("pyav", "torchcodec")
@@ -54,7 +55,7 @@ def open_video(
         VideoError: it cannot be decoded; `status` says how (`error`, `no_video`, `no_frames`).
         UserError: an unknown decoder, one that is not installed, or a size or rate that cannot be.
     """
-    if path.name.endswith(SUFFIX):
+    if holds_flow(path):
         return FlowReader(path, short_side)
     if decoder not in DECODERS:
         raise unknown("decoder", decoder, DECODERS)

@@ -11,6 +11,7 @@ from kinesics.data.manifest import SPLITS, Row, split_name
 from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 from kinesics.video.files import natural_key
+from kinesics.video.open import holds_flow
 
 Skipped = dict[str, list[str]]
 
@@ -103,6 +104,8 @@ def _clips(folder: Path, source: Path, options: Options, skipped: Skipped, above
                         _skip(other, source, "beside the frames of a frame folder", skipped)
             else:
                 yield from _clips(path, source, options, skipped, above | {real})
+        elif is_video(path) and holds_flow(path):
+            _skip(path, source, "a flow file, not a video", skipped)
         elif is_video(path):
             yield path
         elif is_image(path):
