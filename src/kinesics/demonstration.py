@@ -37,9 +37,9 @@ PUPPETS = PuppetSettings(
     jitter_percent=0.0,
     noise=0.0,
 )
-"""Direction pairs only: one frame, or the frames without their order, tells nothing about which of the two it is.
+"""Direction pairs only: one frame, or the frames without their order, says nothing about which of the two it is.
 
-Clear motions before a camera that stands still, since the demo has minutes to learn them.
+Clear motions before a still camera, since the demo has minutes to learn them.
 """
 
 
@@ -57,7 +57,7 @@ class DemoResult:
         return float(np.mean(list(self.pairs[system].values())))
 
     def lines(self) -> list[str]:
-        """What to tell the user."""
+        """The outcome in sentences."""
         names = list(self.pairs["tsn"])
         gain = 100 * (self.accuracy("tsm") - self.accuracy("tsn"))
         return [
@@ -172,5 +172,5 @@ def pair_accuracy(scores: Scores) -> dict[str, float]:
 def example(data: Path, scores: Scores) -> Path:
     """A test clip: the one that the model is surest and right about."""
     sure = np.where(scores.targets, scores.probs(), 0).max(axis=1)
-    wanted = scores.ids[int(sure.argmax())]
-    return next(item.path for item in read_manifest(data).items("test") if item.id == wanted)
+    clip_id = scores.ids[int(sure.argmax())]
+    return next(item.path for item in read_manifest(data).items("test") if item.id == clip_id)

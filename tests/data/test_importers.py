@@ -94,12 +94,12 @@ def test_a_template_without_a_number_is_told(tmp_path: Path, template: str) -> N
 
 
 def test_folders_without_clips_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="no clip found; wanted one folder for each class"):
+    with pytest.raises(UserError, match="no clip found; expected one folder for each class"):
         import_clips(tmp_path, "folder", Options())
     tree(tmp_path, "a.mp4")
     with pytest.raises(UserError, match="videos lie directly in it"):
         import_clips(tmp_path, "folder", Options())
-    with pytest.raises(UserError, match=r"found a file; wanted a folder"):
+    with pytest.raises(UserError, match=r"found a file; expected a folder"):
         import_clips(tmp_path / "a.mp4", "folder", Options())
     tree(tmp_path, "a|b/c.mp4")
     with pytest.raises(UserError, match="rename the folder"):
@@ -156,7 +156,7 @@ def test_folder_of_lists_and_a_root(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a.mp4\n", "l.txt:1: found 'a.mp4', wanted 'path label'"),
+        ("a.mp4\n", "l.txt:1: found 'a.mp4', expected 'path label'"),
         ("", "l.txt: the list is empty"),
         ("a\0b 1\n", "l.txt: not a text file"),
     ],
@@ -183,7 +183,7 @@ def test_class_names(tmp_path: Path, text: str, wanted: tuple[str, ...]) -> None
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a\nb\na\n", "n.txt:3: the class 'a' stands in line 1"),
+        ("a\nb\na\n", "n.txt:3: the class 'a' is in line 1"),
         ("1 a\n3 b\n", "n.txt:2: class number 3"),
         ("", "no cl"),
     ],

@@ -156,7 +156,7 @@ def test_something_v1_and_jester(tmp_path: Path, name: str, kind: str) -> None:
     assert f"{name}-test.csv: 2 clips without labels were left out" in notes(imported)
     assert list(missing_files(imported.entries)) == [1]
     (tmp_path / f"{name}-validation.csv").write_text("9\n")
-    with pytest.raises(UserError, match=r"validation.csv:1: found '9', wanted 'id;label'"):
+    with pytest.raises(UserError, match=r"validation.csv:1: found '9', expected 'id;label'"):
         import_clips(tmp_path, kind, Options())
 
 
@@ -188,7 +188,7 @@ def test_something_v2(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"train.json:2: not JSON"):
         import_clips(tmp_path, "something-v2", Options())
     (tmp_path / f"labels/{name}-train.json").write_text('{"id": "1"}')
-    with pytest.raises(UserError, match=r"train.json: wanted JSON such as"):
+    with pytest.raises(UserError, match=r"train.json: expected JSON such as"):
         import_clips(tmp_path, "something-v2", Options())
 
 
@@ -263,7 +263,7 @@ def test_cvat_names_a_video_without_rate(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ("", "a.xml:1: not XML"),
         ("<annotations><meta>", "a.xml:1: not XML"),
-        ("<html/>", "a.xml:1: found <html>; wanted an XML file exported as 'CVAT for video 1.1'"),
+        ("<html/>", "a.xml:1: found <html>; expected an XML file exported as 'CVAT for video 1.1'"),
         ("<annotations><image id='0'/></annotations>", "a.xml:1: annotated as single images"),
         ("<annotations><track label='a'/></annotations>", "names no video"),
         (CVAT.replace('frame="30"', 'frame="x"'), "a.xml:6: frame 'x' is not a number"),

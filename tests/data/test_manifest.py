@@ -94,7 +94,7 @@ def test_classes_stand_in_natural_order(labels: list[str], wanted: tuple[str, ..
         ("path,label\n", "no rows below"),
         ("path,lable\na,b\n", "set.csv:1: no column 'label' among path, lable; is it 'lable'?"),
         ("Path,label\na,b\n", "set.csv:1: no column 'path' among Path, label; is it 'Path'?"),
-        ("path;label\na;b\n", "set.csv:1: fields are separated by ';'; wanted commas"),
+        ("path;label\na;b\n", "set.csv:1: fields are separated by ';'; expected commas"),
         ("a.mp4,nod\nb.mp4,wave\n", "set.csv:1: no line with column names"),
         ("path,label,label\na,b,c\n", "two columns are named 'label'"),
         ("path,label\na.mp4,b,c\n", "set.csv:2: found 3 fields where the first line names 2"),
@@ -102,16 +102,16 @@ def test_classes_stand_in_natural_order(labels: list[str], wanted: tuple[str, ..
         ("path,label\na.mp4,b\n,b\n", "set.csv:3: the path is empty"),
         ("path,label\na.mp4, \n", "set.csv:2: the label is empty"),
         ("path,label\na.mp4,b|\n", "set.csv:2: the label is empty"),
-        ("path,label\na.mp4,b|b\n", "set.csv:2: a label stands twice"),
+        ("path,label\na.mp4,b|b\n", "set.csv:2: a label appears twice"),
         ("path,label,split\na.mp4,b,trian\n", "set.csv:2: unknown split 'trian'; did you mean 'train'?"),
         ("path,label,status\na.mp4,b,good\n", "set.csv:2: unknown status 'good'"),
-        ("path,label,fold\na.mp4,b,x\n", "set.csv:2: fold is 'x', wanted a whole number or nothing"),
-        ("path,label,fold\na.mp4,b,1.5\n", "set.csv:2: fold is '1.5', wanted a whole number"),
+        ("path,label,fold\na.mp4,b,x\n", "set.csv:2: fold is 'x', expected a whole number or nothing"),
+        ("path,label,fold\na.mp4,b,1.5\n", "set.csv:2: fold is '1.5', expected a whole number"),
         ("path,label,fold\na.mp4,b,-1\n", "set.csv:2: fold is -1"),
-        ("path,label,fps\na.mp4,b,0\n", "set.csv:2: fps is 0.0, wanted a number above 0"),
+        ("path,label,fps\na.mp4,b,0\n", "set.csv:2: fps is 0.0, expected a number above 0"),
         ("path,label,start_seconds\na.mp4,b,nan\n", "set.csv:2: start_seconds is 'nan'"),
         ("path,label,start_seconds,end_seconds\na.mp4,b,3,2\n", "set.csv:2: end_seconds 2.0 is not after"),
-        ("path,label\na.mp4,b\na.mp4,c\n", "set.csv:3: 'a.mp4' stands in line 2 already"),
+        ("path,label\na.mp4,b\na.mp4,c\n", "set.csv:3: 'a.mp4' is in line 2 already"),
         ('path,label\n"a.mp4,b\n', "not CSV"),
         ("path,label\n" + "x" * 200_000 + ",b\n", "set.csv:2: not CSV"),
     ],
@@ -126,7 +126,7 @@ def test_malformed_manifests_are_told_with_file_and_line(tmp_path: Path, text: s
 def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         read_manifest(tmp_path / "none.csv")
-    with pytest.raises(UserError, match="wanted a CSV file"):
+    with pytest.raises(UserError, match="expected a CSV file"):
         read_manifest(tmp_path)
 
 

@@ -56,7 +56,7 @@ def test_pairs_of_the_user_go_first() -> None:
 def test_wrong_pairs_are_named() -> None:
     with pytest.raises(UserError, match="unknown class in a mirror pair 'turn lefd'; did you mean 'turn left'"):
         flip_map(("turn left", "turn right"), [("turn lefd", "turn right")])
-    with pytest.raises(UserError, match="class 'a' stands in two mirror pairs"):
+    with pytest.raises(UserError, match="class 'a' is in two mirror pairs"):
         flip_map(("a", "b", "c"), [("a", "b"), ("c", "a")])
 
 

@@ -220,7 +220,7 @@ def test_duplicates_leaks_and_contradictions_are_told(tmp_path: Path) -> None:
     told = {(p.severity, p.line): p.message for p in report.problems if p.line}
     place = tmp_path / "l.csv"
     assert told == {
-        ("warning", 7): f"{tmp_path / 'a.mp4'} stands at {place}:2 already; it was taken once",
+        ("warning", 7): f"{tmp_path / 'a.mp4'} is at {place}:2 already; it was taken once",
         ("error", 8): f"{tmp_path / 'a.mp4'} has the label 'wave' here and 'nod' at {place}:2; the first was kept",
         ("error", 3): f"the same content is in 'test' ({tmp_path / 'b.mp4'}) and in 'train'"
         f" ({tmp_path / 'a.mp4'}, {place}:2)",

@@ -100,8 +100,8 @@ def test_a_class_with_one_clip_is_trained_on() -> None:
         (lambda: assign_split(clips({"a": 9}), "grup"), "not by 'grup'"),  # type: ignore[arg-type]
         (lambda: assign_split(clips({"a": 1, "b": 1, "c": 1})), "stay empty, or a class untrained"),
         (lambda: assign_folds(clips({"a": 3}), 4), "3 groups cannot be parted into 4 folds"),
-        (lambda: assign_folds(clips({"a": 3}), 1), "wanted at least 2"),
-        (lambda: assign_folds(clips({"a": 3}), "all"), "wanted a number or leave-one-group-out"),
+        (lambda: assign_folds(clips({"a": 3}), 1), "expected at least 2"),
+        (lambda: assign_folds(clips({"a": 3}), "all"), "expected a number or leave-one-group-out"),
         (lambda: assign_folds(clips({"a": 3}), "leave-one-group-out"), "a/0.mp4 has no group"),
         (lambda: assign_folds(clips({"a": 3}, "s1"), "leave-one-group-out"), "belong to one group"),
         (lambda: assign_folds([*clips({"a": 9}), Row("b.mp4", ("b",))], 3), "all clips of the class 'b' are in fold"),

@@ -163,6 +163,6 @@ def test_a_folder_that_is_gone_is_told(tmp_path: Path) -> None:
 
 
 def test_little_shared_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "WANTED_SHM_MIB", 1e12)
+    monkeypatch.setattr(doctor, "MIN_SHM_MIB", 1e12)
     (found,) = doctor.shared_memory(tmp_path)
     assert (found.state, "--shm-size" in found.hint) == ("warning", True)

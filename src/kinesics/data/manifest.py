@@ -33,7 +33,7 @@ _OTHER_SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", 
 
 @dataclass(frozen=True)
 class Row:
-    """One clip of a manifest. `path` is relative to the CSV file; `line` is where it stands in it (0: nowhere yet).
+    """One clip of a manifest. `path` is relative to the CSV file; `line` is its line there (0: none yet).
 
     Raises:
         ValueError: an empty path or label, a split or status that does not exist, a number out of range.
@@ -59,7 +59,7 @@ class Row:
         if not self.labels or not all(self.labels):
             raise ValueError("the label is empty")
         if len(set(self.labels)) != len(self.labels):
-            raise ValueError(f"a label stands twice in '{'|'.join(self.labels)}'")
+            raise ValueError(f"a label appears twice in '{'|'.join(self.labels)}'")
         if broken := [label for label in self.labels if "|" in label or label != label.strip()]:
             raise ValueError(f"the label '{broken[0]}' holds a '|' (which separates labels) or outer blanks")
         if self.split not in ("", *SPLITS):
@@ -69,7 +69,9 @@ class Row:
         for name, least in (("fold", 0), ("start_seconds", 0), ("end_seconds", 0), ("num_frames", 0), ("fps", 1e-6)):
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and value >= least):
-                raise ValueError(f"{name} is {value}, wanted a number {'above' if name == 'fps' else 'of at least'} 0")
+                raise ValueError(
+                    f"{name} is {value}, expected a number {'above' if name == 'fps' else 'of at least'} 0"
+                )
         if self.end_seconds is not None and self.end_seconds <= (self.start_seconds or 0.0):
             raise ValueError(f"end_seconds {self.end_seconds} is not after start_seconds {self.start_seconds or 0.0}")
 
@@ -90,7 +92,7 @@ class Row:
 class Manifest:
     """The rows of a CSV file with the classes they name, in natural order (2 before 10).
 
-    flow: the folder that holds the videos' flow, where that is wanted in the place of their frames.
+    flow: the folder that holds the videos' flow, where it is read instead of their frames.
     """
 
     path: Path
@@ -149,7 +151,7 @@ def read_manifest(path: Path, flow: Path | str | None = None) -> Manifest:
     seen: dict[str, int] = {}
     for row in rows:
         if (first := seen.setdefault(row.id, row.line)) != row.line:
-            raise UserError(f"{path}:{row.line}: '{row.id}' stands in line {first} already (two labels are 'a|b')")
+            raise UserError(f"{path}:{row.line}: '{row.id}' is in line {first} already (two labels are 'a|b')")
     return Manifest(path, rows, flow=FlowFolder.open(Path(flow)) if flow else None)
 
 
@@ -159,7 +161,7 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 
 
 def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Row, ...]:
-    """The rows of a CSV file, duplicates included; `columns` says which column of the file stands for one of ours.
+    """The rows of a CSV file, duplicates included; `columns` says which column of the file is which of these.
 
     read_rows(Path("labels.csv"), {"path": "file", "group": "subject"})
 
@@ -168,9 +170,9 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Row
     """
     text = read_text(path, WANTED)
     if "\0" in text:
-        raise UserError(f"{path}: not a text file; wanted {WANTED}")
+        raise UserError(f"{path}: not a text file; expected {WANTED}")
     if not text.strip():
-        raise UserError(f"{path}: the file is empty; wanted {WANTED}")
+        raise UserError(f"{path}: the file is empty; expected {WANTED}")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     places: dict[str, int] | None = None
@@ -189,9 +191,9 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Row
                 )
             rows.append(_row(path, reader.line_num, {name: cells[i].strip() for name, i in places.items()}))
     except csv.Error as error:
-        raise UserError(f"{path}:{reader.line_num}: not CSV ({error}); wanted {WANTED}") from None
+        raise UserError(f"{path}:{reader.line_num}: not CSV ({error}); expected {WANTED}") from None
     if not rows:
-        raise UserError(f"{path}: no rows below the column names; wanted one line for each clip")
+        raise UserError(f"{path}: no rows below the column names; expected one line for each clip")
     return tuple(rows)
 
 
@@ -223,14 +225,14 @@ def split_name(text: str) -> str:
 
 
 def _places(path: Path, line: int, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """Where each of our columns stands in the file."""
+    """The place of each known column in the file."""
     names = [cell.strip() for cell in header]
     ours = COLUMNS + EXTRA_COLUMNS
     for name in columns:
         if name not in ours:
             raise unknown("column", name, ours)
     if len(names) == 1 and (other := next((mark for mark in ";\t" if mark in names[0]), None)):
-        raise UserError(f"{path}:{line}: fields are separated by {other!r}; wanted commas")
+        raise UserError(f"{path}:{line}: fields are separated by {other!r}; expected commas")
     if twice := [name for name in names if name and names.count(name) > 1]:
         raise UserError(f"{path}:{line}: two columns are named '{twice[0]}'")
     places = {}
@@ -269,7 +271,7 @@ def _number(name: str, text: str, whole: bool) -> float | int:
     except ValueError:
         value = math.nan
     if not math.isfinite(value) or (whole and value != int(value)):
-        raise ValueError(f"{name} is '{text}', wanted a {'whole ' if whole else ''}number or nothing")
+        raise ValueError(f"{name} is '{text}', expected a {'whole ' if whole else ''}number or nothing")
     return int(value) if whole else value
 
 

@@ -48,7 +48,7 @@ def flip_map(classes: Sequence[str], pairs: Iterable[tuple[str, str]] | None = N
             if name not in index:
                 raise unknown("class in a mirror pair", name, classes)
             if index[name] in mapped:
-                raise UserError(f"class '{name}' stands in two mirror pairs; wanted one")
+                raise UserError(f"class '{name}' is in two mirror pairs; expected one")
         a, b = index[first], index[second]
         mapped |= {a: b, b: a}
     for i, name in enumerate(classes):

@@ -78,7 +78,7 @@ def make_report(
 
 def report_lines(report: Report) -> list[str]:
     """The report for people, a line each: counts, splits, then errors and warnings, then what was left out."""
-    shown = 20
+    most = 20
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.statuses.items()))
     lines = [
         f"{report.num_usable} of {report.num_listed} clips can be used ({counts}) in {len(report.classes)} classes"
@@ -89,9 +89,9 @@ def report_lines(report: Report) -> list[str]:
         lines.append("folds: " + ", ".join(f"{name}: {count}" for name, count in report.folds.items()))
     for severity in ("error", "warning", "note"):
         found = report.of(severity)
-        lines += [f"{severity}: {problem}" for problem in found[:shown]]
-        if len(found) > shown:
-            lines.append(f"{severity}: … and {len(found) - shown} more in {report.report_path}")
+        lines += [f"{severity}: {problem}" for problem in found[:most]]
+        if len(found) > most:
+            lines.append(f"{severity}: … and {len(found) - most} more in {report.report_path}")
     if report.quarantine:
         lines.append(f"{len(report.bad)} clips were set aside in {report.quarantine}")
     elif report.bad:

@@ -15,7 +15,7 @@ from kinesics.data.problems import Entry, Problem, frame_file
 from kinesics.errors import UserError
 
 Key = tuple[str, float | None, float | None]
-"""What tells clips apart: the absolute path, and the start and end of a part."""
+"""The identity of a clip: the absolute path, and the start and end of a part."""
 
 
 def check_ours(out: Path) -> None:
@@ -65,7 +65,7 @@ def previous_rows(out: Path) -> dict[Key, Row]:
 
 
 def key_of(row: Row) -> Key:
-    """What tells the clip of a row, with an absolute path, apart from others."""
+    """The identity of a row's clip; the row has an absolute path."""
     return os.path.normpath(row.path), row.start_seconds, row.end_seconds
 
 

@@ -23,7 +23,7 @@ MOST_LEFT_OUT = 20
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding. An error stops `--on-bad fail`; a warning wants a look; a note says what was left out."""
+    """One finding. An error stops `prepare` unless bad files may be left out; a note says what was left out."""
 
     severity: Severity
     file: str
@@ -37,7 +37,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Entry:
-    """A clip as its source lists it: the row, whose path is absolute, and the file in which it stands."""
+    """A clip as its source lists it: the row, whose path is absolute, and the file that lists it."""
 
     row: Row
     file: Path
@@ -48,7 +48,7 @@ class Entry:
 
     @property
     def place(self) -> str:
-        """Where it stands, for the text of a finding about another one."""
+        """Its place, for the text of a finding about another one."""
         return f"{self.file}:{self.row.line}" if self.row.line else str(self.row.path)
 
 
@@ -85,7 +85,7 @@ def drop_duplicates(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem
                 problems.append(entry.problem("error", f"{text}; the first was kept"))
                 break
         else:
-            problems.append(entry.problem("warning", f"{row.path} stands at {known.place} already; it was taken once"))
+            problems.append(entry.problem("warning", f"{row.path} is at {known.place} already; it was taken once"))
     return list(first.values()), problems
 
 
@@ -127,8 +127,8 @@ def gap_problems(entries: Sequence[Entry], classes: Iterable[str], out: Path) ->
 
     def warn(names: Iterable[str], text: str) -> None:
         if found := sorted(names, key=natural_key):
-            shown = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
-            problems.append(Problem("warning", str(out), 0, f"{text}: {shown}"))
+            names_text = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+            problems.append(Problem("warning", str(out), 0, f"{text}: {names_text}"))
 
     warn((name for name in listed if not counts[name]), "no usable clip in the classes")
     warn(

@@ -1,6 +1,6 @@
 """Splits and folds without leakage: clips of one group, of one file or with the same content stay together.
 
-Pure functions from rows to rows. The same seed and rows give the same answer, in whatever order the rows come.
+Pure functions from rows to rows. The same seed and rows give the same answer, in any order of the rows.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def assign_split(
     if by not in ("random", "group"):
         raise UserError(f"splits are assigned by random or group, not by '{by}'")
     if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
-        raise UserError(f"the shares val {val:g} and test {test:g} leave nothing to train on; wanted a sum below 1")
+        raise UserError(f"the shares val {val:g} and test {test:g} leave nothing to train on; expected a sum below 1")
     used = [index for index, row in enumerate(rows) if row.usable]
     if by == "group":
         _need_groups([rows[i] for i in used])
@@ -54,7 +54,7 @@ def assign_split(
     units = _units([rows[i] for i in used])
     if len(units) < len(names):
         kind = "groups" if by == "group" else "clips that may be parted"
-        raise UserError(f"{len(units)} {kind} cannot be parted into {', '.join(names)}; wanted at least {len(names)}")
+        raise UserError(f"{len(units)} {kind} cannot be parted into {', '.join(names)}; expected at least {len(names)}")
     fixed = _fixed([names.index(rows[i].split) if keep and rows[i].split else None for i in used], units)
     chosen = _distribute([rows[i] for i in used], units, shares, seed, trained=0, fixed=fixed)
     made = [dataclasses.replace(row, split="") for row in rows]
@@ -63,7 +63,7 @@ def assign_split(
         made[index] = dataclasses.replace(rows[index], split=split)
     trained = {label for row in made if row.split == "train" for label in row.labels}
     if untrained := [name for name in class_names(rows[i] for i in used) if name not in trained]:
-        raise UserError(f"no clip of the class '{untrained[0]}' would be trained on; wanted more groups that show it")
+        raise UserError(f"no clip of the class '{untrained[0]}' would be trained on; expected more groups that show it")
     return made
 
 
@@ -83,11 +83,13 @@ def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0, *, keep: 
     if folds == LEAVE_ONE_GROUP_OUT:
         _need_groups(clips)
         if len(units) < 2:
-            raise UserError(f"all clips belong to one group ('{clips[0].group if clips else ''}'); wanted at least two")
+            raise UserError(
+                f"all clips belong to one group ('{clips[0].group if clips else ''}'); expected at least two"
+            )
         chosen = _one_fold_each(clips, units, keep)
     elif isinstance(folds, int) and not isinstance(folds, bool):
         if folds < 2:
-            raise UserError(f"{folds} folds; wanted at least 2, or {LEAVE_ONE_GROUP_OUT}")
+            raise UserError(f"{folds} folds; expected at least 2, or {LEAVE_ONE_GROUP_OUT}")
         if len(units) < folds:
             raise UserError(f"{len(units)} groups cannot be parted into {folds} folds")
         before = [row.fold if keep else None for row in clips]
@@ -95,7 +97,7 @@ def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0, *, keep: 
             raise UserError(f"a clip is in fold {too_high[0]}, expected folds 0 to {folds - 1}: assign all folds anew")
         chosen = _distribute(clips, units, [1 / folds] * folds, seed, fixed=_fixed(before, units))
     else:
-        raise UserError(f"'{folds}' folds; wanted a number or {LEAVE_ONE_GROUP_OUT}")
+        raise UserError(f"'{folds}' folds; expected a number or {LEAVE_ONE_GROUP_OUT}")
     seen: dict[str, set[int]] = defaultdict(set)
     for row, fold in zip(clips, chosen, strict=True):
         for label in row.labels:
@@ -104,7 +106,7 @@ def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0, *, keep: 
         if len(seen[label]) < 2:
             raise UserError(
                 f"all clips of the class '{label}' are in fold {min(seen[label])}, so no model that is tested on it"
-                " would be trained on it; wanted the class in more groups"
+                " would be trained on it; expected the class in more groups"
             )
     made = [dataclasses.replace(row, fold=None) for row in rows]
     for index, fold in zip(used, chosen, strict=True):

@@ -1,7 +1,7 @@
 """Augmentation and test crops of clips: uint8 (T, C, H, W) in and out, one draw for all frames of a clip.
 
 Chance comes from the generator that is given and from nothing else. Clips of stacked frames have C = 3·F channels and
-are treated alike. Optical flow (C = 2·F) is told by its name: mirrored, its x components change their sign too, and it
+are treated alike. Optical flow (C = 2·F) is known by its name: mirrored, its x components change their sign too, and it
 has no colours to jitter.
 
 Crops are boxes (top, left, height, width) of the frame, and are resized straight to what the network sees: bilinear
@@ -115,7 +115,7 @@ def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int, modalit
     return torch.cat([views, mirrored(views, modality)]) if crops == 10 else views
 
 
-test_crops.__test__ = False  # type: ignore[attr-defined]  # not a test case, whatever pytest makes of the name
+test_crops.__test__ = False  # type: ignore[attr-defined]  # not a test case, though pytest would take the name for one
 
 
 def multi_scale_box(height: int, width: int, size: int, generator: Generator) -> Box:

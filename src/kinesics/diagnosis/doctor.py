@@ -25,10 +25,10 @@ from typing import Literal
 
 LIMIT_SECONDS = 60.0
 """A part that gives no answer in this time hangs."""
-WANTED_SHM_MIB = 256
+MIN_SHM_MIB = 256
 """Loaders hand clips over in /dev/shm; Docker's default of 64 MiB is too little."""
-WANTED_DISK_GIB = 2.0
-WANTED_FILES = 1024
+MIN_DISK_GIB = 2.0
+MIN_FILES = 1024
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]*)(?:\s*\[[^]]*\])?\s*\(?([^)]*)")
 """A name, what it is asked to bring along in brackets, and versions: ray[data] (>=2)."""
 PARTS = {"torch": "", "av": "", "torchcodec": "torchcodec", "torchvision": "torchvision"}
@@ -56,7 +56,7 @@ def examine() -> list[Finding]:
 
 
 def merged(versions: list[Finding], tried: list[Finding]) -> list[Finding]:
-    """A line a package: its version, or where it is installed but broken, why. Then what else was tried."""
+    """One line per package: its version, or why it is broken where it is installed. Then what else was tried."""
     broken = {finding.name: finding for finding in tried if finding.state != "ok"}
     lines = []
     for finding in versions:
@@ -98,17 +98,17 @@ def python() -> list[Finding]:
 
 
 def packages() -> list[Finding]:
-    """The packages that kinesics cannot do without: the version found against the one wanted."""
-    return [installed(name, wanted) for name, wanted, extra in requirements() if not extra]
+    """The packages that kinesics cannot do without: the version that is installed against the one that is needed."""
+    return [installed(name, needed) for name, needed, extra in requirements() if not extra]
 
 
 def optional_parts() -> list[Finding]:
     """The packages of the optional parts, but for the developers'. That one is absent is no fault."""
     findings = []
-    for name, wanted, extra in requirements():
+    for name, needed, extra in requirements():
         if not extra or extra == "dev":
             continue
-        found = installed(name, wanted)
+        found = installed(name, needed)
         if found.state == "missing":
             found = Finding(name, "not installed", "ok", f"optional: pip install 'kinesics[{extra}]'")
         findings.append(found)
@@ -132,19 +132,19 @@ def parsed(requirement: str) -> tuple[str, str, str]:
     return name, versions.strip(), marker.partition("extra ==")[2].strip(" '\"")
 
 
-def installed(name: str, wanted: str) -> Finding:
+def installed(name: str, needed: str) -> Finding:
     """Whether a package is there in a version that serves: `installed("torch", ">=2.10")`."""
-    install = f"pip install '{name}{wanted}'"
+    install = f"pip install '{name}{needed}'"
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return Finding(name, "not installed", "missing", install)
-    if not satisfies(version, wanted):
-        return Finding(name, f"{version}, wanted {wanted}", "warning", install)
+    if not satisfies(version, needed):
+        return Finding(name, f"{version}, expected {needed}", "warning", install)
     return Finding(name, version)
 
 
-def satisfies(version: str, wanted: str) -> bool:
+def satisfies(version: str, needed: str) -> bool:
     """Whether a version is in a range: `satisfies("2.13.0+cpu", ">=2.10,<3")`. What it cannot read, it lets pass."""
     try:
         from packaging.specifiers import SpecifierSet  # comes with matplotlib, which may be what is missing
@@ -152,7 +152,7 @@ def satisfies(version: str, wanted: str) -> bool:
     except ImportError:
         return True
     try:
-        return SpecifierSet(wanted).contains(Version(version), prereleases=True)
+        return SpecifierSet(needed).contains(Version(version), prereleases=True)
     except ValueError:
         return True
 
@@ -180,7 +180,7 @@ def disk(folder: Path) -> Finding:
         free, where = shutil.disk_usage(folder).free / 2**30, folder.resolve()
     except OSError as error:
         return Finding("free disk", f"{folder}: {error.strerror}", "warning", "call it from a folder that is there")
-    hint = "runs and annotated copies may not fit" if free < WANTED_DISK_GIB else ""
+    hint = "runs and annotated copies may not fit" if free < MIN_DISK_GIB else ""
     return Finding("free disk", f"{free:.1f} GiB in {where}", "warning" if hint else "ok", hint)
 
 
@@ -189,7 +189,7 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> list[Finding]:  # noqa: S1
     if not folder.is_dir():
         return []
     size = shutil.disk_usage(folder).total / 2**20
-    hint = "loaders may crash: docker run --shm-size=2g, or --workers 0" if size < WANTED_SHM_MIB else ""
+    hint = "loaders may crash: docker run --shm-size=2g, or --workers 0" if size < MIN_SHM_MIB else ""
     return [Finding("shared memory", f"{size:,.0f} MiB in {folder}", "warning" if hint else "ok", hint)]
 
 
@@ -202,5 +202,5 @@ def open_files() -> list[Finding]:
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     if limit == resource.RLIM_INFINITY:
         return [Finding("open files", "no limit")]
-    hint = f"loaders may run out of them: ulimit -n {4 * WANTED_FILES}" if limit < WANTED_FILES else ""
+    hint = f"loaders may run out of them: ulimit -n {4 * MIN_FILES}" if limit < MIN_FILES else ""
     return [Finding("open files", f"{limit:,} at most", "warning" if hint else "ok", hint)]

@@ -48,8 +48,8 @@ def torch_part() -> list[Finding]:
 
 def cpu(torch: Any) -> Finding:
     """Threads, vector instructions, and which 16-bit formats the CPU computes in."""
-    told = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
-    names = sorted(name for name, has in told.items() if has is True and ("bf16" in name or "fp16" in name))
+    capabilities = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    names = sorted(name for name, has in capabilities.items() if has is True and ("bf16" in name or "fp16" in name))
     formats = ", ".join(names) or "no bf16 instructions (bf16 works, without gain)"
     kind = torch.backends.cpu.get_cpu_capability()
     return Finding("cpu", f"{torch.get_num_threads()} threads of {os.cpu_count()} cores, {kind}, {formats}")

@@ -30,7 +30,7 @@ def report(
     runs: folders of runs that were tested on `split` with `views`, fused or cross-validated ones, or score files.
     data: the manifest of the clips; by default the one of the runs' records. common: take the clips that all runs
     scored, where these differ. clips: how many previews to make, the hardest clips first. device: where latency is
-    measured. progress: told (done, total, text) as previews are made.
+    measured. progress: called with (done, total, text) as previews are made.
 
     Raises:
         UserError: a run without scores, scores of other clips or classes, or `out` is a file or holds another page.
@@ -38,11 +38,11 @@ def report(
     out = Path(out)
     check_folder(out)
     if clips < 0:
-        raise UserError(f"clips: wanted a number from 0 up, found {clips}")
+        raise UserError(f"clips: expected a number from 0 up, found {clips}")
     gathered = gather(runs, split=split, views=views, data=data, common=common, device=device)
     pictures = draw(gathered, out)
-    wanted = sorted(gathered.clips, key=lambda clip: (clip.told, -clip.loss))
-    items = [clip.item for clip in wanted if clip.item is not None][:clips]
+    ranked = sorted(gathered.clips, key=lambda clip: (clip.all_right, -clip.loss))
+    items = [clip.item for clip in ranked if clip.item is not None][:clips]
     previews = write_previews(items, out, progress=progress)
     write_text(out / "index.html", render(gathered, pictures, previews))
     return out / "index.html"
@@ -51,7 +51,7 @@ def report(
 def check_folder(out: Path) -> None:
     """Raises UserError where a report cannot go: a file, or a folder with a page that is no report."""
     if out.exists() and not out.is_dir():
-        raise UserError(f"{out}: is a file; wanted a folder for the report")
+        raise UserError(f"{out}: is a file; expected a folder for the report")
     page = out / "index.html"
     if page.is_file() and GENERATOR not in page.read_text(encoding="utf-8", errors="replace"):
         raise UserError(f"{page}: is another page, not a report; name another folder with --out")

@@ -82,5 +82,5 @@ def draw_tradeoff(gathered: Gathered, folder: Path) -> Picture | None:
     if len(points) < 2:
         return None
     plot_tradeoff(points, TITLES[name], folder / "tradeoff.png")
-    shown = "; ".join(f"{point.name} {point.figure.value:.0%} at {point.macs / 1e9:.2f} GMACs" for point in points)
-    return Picture(f"{FOLDER}/tradeoff.png", f"{TITLES[name].capitalize()} over cost: {shown}.")
+    places = "; ".join(f"{point.name} {point.figure.value:.0%} at {point.macs / 1e9:.2f} GMACs" for point in points)
+    return Picture(f"{FOLDER}/tradeoff.png", f"{TITLES[name].capitalize()} over cost: {places}.")

@@ -1,4 +1,4 @@
-"""All that a report tells, as frozen values: read from the runs' folders, computed from their scores."""
+"""All that a report says, as frozen values: read from the runs' folders, computed from their scores."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Clip:
-    """A clip with its labels and an answer a run. item: where it lies; None where the manifest does not tell."""
+    """A clip with its labels and one answer per run. item: its place; None where the manifest does not name it."""
 
     id: str
     labels: tuple[int, ...]
@@ -65,14 +65,14 @@ class Clip:
         return float(np.mean([answer.loss for answer in self.answers]))
 
     @property
-    def told(self) -> bool:
+    def all_right(self) -> bool:
         """Whether all runs get it right."""
         return all(answer.right for answer in self.answers)
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its scores and metrics, and what else its folder tells; None or empty where it does not."""
+    """One run: its scores and metrics, and what else its folder holds; None or empty where it does not."""
 
     tested: Tested
     recipe: Recipe | None
@@ -109,7 +109,7 @@ def gather(
     common: bool = False,
     device: str = "auto",
 ) -> Gathered:
-    """All that the report on tested `runs` tells; see `compare` for the arguments. device: where latency is measured.
+    """All that the report on tested `runs` says; see `compare` for the arguments. device: where latency is measured.
 
     Raises:
         UserError: no run, a run without scores, or scores of other clips or classes.
@@ -188,7 +188,7 @@ def hardest(runs: Sequence[Tested], manifest: Manifest | None) -> tuple[Clip, ..
         for name, row in zip(first.ids, first.targets, strict=True)
         if row.any()
     ]
-    kept = sorted(clips, key=lambda clip: (clip.told, -clip.loss))[:MOST_CLIPS]
+    kept = sorted(clips, key=lambda clip: (clip.all_right, -clip.loss))[:MOST_CLIPS]
     return tuple(sorted(kept, key=lambda clip: -clip.loss))
 
 

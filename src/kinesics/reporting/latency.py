@@ -15,7 +15,7 @@ from kinesics.models.recognizer import Recognizer
 
 WARM_UPS = 2
 PASSES = 7
-"""How many forward passes are timed; the median is told, so that a busy moment does not count."""
+"""How many forward passes are timed; the median is reported, so that a busy moment does not count."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def measure(model: Recognizer, shape: Sequence[int], device: torch.device) -> La
 
 
 def processor() -> str:
-    """The name of this machine's processor, as far as the system tells."""
+    """The name of this machine's processor, as far as the system knows."""
     listed = Path("/proc/cpuinfo")
     lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.is_file() else []
     named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -25,7 +25,7 @@ MOST_CELLS = 40
 """Classes up to which the confusion matrix is a table; beyond, it is a picture and a list."""
 MOST_CONFUSIONS = 12
 GENERATOR = '<meta name="generator" content="kinesics '
-"""What tells a page as a report of ours."""
+"""The mark of a page that `report` wrote."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Confusion:
 
 
 def render(gathered: Gathered, pictures: Pictures, previews: Mapping[str, Preview]) -> str:
-    """The HTML of the page. Names are text in it, whatever they hold: every value is escaped by the template engine."""
+    """The HTML of the page. Names are text in it: every value is escaped by the template engine."""
     environment = Environment(
         loader=PackageLoader("kinesics.reporting", "."),
         autoescape=True,
@@ -130,7 +130,7 @@ def facts(run: Run) -> dict[str, str]:
 
 
 def tested_on(run: Run) -> str:
-    """Which clips a run's scores are of, and under which views; empty where the scores do not tell."""
+    """Which clips a run's scores are of, and under which views; empty where the scores do not say."""
     scored = record_of_scores(run.tested.scores)
     split = (
         "all folds" if "pooled" in run.tested.scores.record else f"split {scored['split']}" if "split" in scored else ""
@@ -140,15 +140,15 @@ def tested_on(run: Run) -> str:
 
 def view_text(plan: Mapping[str, Any]) -> str:
     """A view plan in words: "; each 8 time steps of 224×224 pixels, centre crop"."""
-    shown = ViewPlan.from_dict(plan)
-    crops = {1: "centre crop", 3: "three crops", 10: "ten crops"}[shown.crops]
-    stack = f", {shown.frames_per_segment} frames in each" if shown.frames_per_segment > 1 else ""
-    steps = shown.num_segments * shown.steps_per_segment
-    return f"; each {steps} time steps of {shown.size}×{shown.size} pixels{stack}, {crops}"
+    view_plan = ViewPlan.from_dict(plan)
+    crops = {1: "centre crop", 3: "three crops", 10: "ten crops"}[view_plan.crops]
+    stack = f", {view_plan.frames_per_segment} frames in each" if view_plan.frames_per_segment > 1 else ""
+    steps = view_plan.num_segments * view_plan.steps_per_segment
+    return f"; each {steps} time steps of {view_plan.size}×{view_plan.size} pixels{stack}, {crops}"
 
 
 def versions(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """The versions of the parts that decide a result, by part, one a run; empty where a run does not tell."""
+    """The versions of the parts that decide a result, by part, one per run; empty where a run does not say."""
     found = [
         dict(run.record.get("versions") or record_of_scores(run.tested.scores).get("versions") or {}) for run in runs
     ]

@@ -18,7 +18,7 @@ WANTED = "an XML file exported as 'CVAT for video 1.1'"
 
 @dataclass
 class Track:
-    """A labelled track: the frames at which its shape stands, and whether it is in the picture from there on."""
+    """A labelled track: the frames at which its shape is set, and whether it is in the picture from there on."""
 
     label: str
     line: int
@@ -49,7 +49,7 @@ def import_cvat(source: Path, options: Options) -> Imported:
     """
     files = sorted(source.glob("*.xml")) if source.is_dir() else [source]
     if not files:
-        raise UserError(f"{source}: no XML file in it; wanted {WANTED}")
+        raise UserError(f"{source}: no XML file in it; expected {WANTED}")
     entries: list[Entry] = []
     problems: list[Problem] = []
     for file in files:
@@ -62,7 +62,7 @@ def import_cvat(source: Path, options: Options) -> Imported:
             try:
                 rates[task] = document.fps.get(task) or _rate(path)
             except VideoError as error:
-                # without its rate there are no times; the whole video stands for them, to be found bad by the check
+                # without its rate there are no times; the row takes the whole video, which the check then finds bad
                 lost = f"{len(tracks)} tracks need the frame rate of {path}"
                 problems.append(Problem("error", str(file), 0, f"{lost}, which cannot be read: {error}"))
                 continue
@@ -82,7 +82,7 @@ def import_cvat(source: Path, options: Options) -> Imported:
                         raise UserError(f"{file}:{track.line}: {error}") from None
                     entries.append(Entry(row, file))
     if not entries and not problems:
-        raise UserError(f"{', '.join(map(str, files))}: no labelled track; wanted {WANTED}")
+        raise UserError(f"{', '.join(map(str, files))}: no labelled track; expected {WANTED}")
     return Imported(tuple(entries), None, tuple(problems))
 
 
@@ -115,7 +115,7 @@ def _rate(path: Path) -> float:
 
 
 def _parse(file: Path) -> Document:
-    """Read the XML with expat, which tells the line of each track."""
+    """Read the XML with expat, which knows the line of each track."""
     document = Document()
     parser = expat.ParserCreate()
     path: list[str] = []
@@ -126,9 +126,9 @@ def _parse(file: Path) -> Document:
         task["text"] = ""
         line = parser.CurrentLineNumber
         if len(path) == 1 and name != "annotations":
-            raise UserError(f"{file}:{line}: found <{name}>; wanted {WANTED}")
+            raise UserError(f"{file}:{line}: found <{name}>; expected {WANTED}")
         if name == "image":
-            raise UserError(f"{file}:{line}: annotated as single images; wanted {WANTED}")
+            raise UserError(f"{file}:{line}: annotated as single images; expected {WANTED}")
         if name == "task":
             task.update(id="", name="")
         if name == "track":
@@ -161,11 +161,13 @@ def _parse(file: Path) -> Document:
         with file.open("rb") as stream:
             parser.ParseFile(stream)
     except expat.ExpatError as error:
-        raise UserError(f"{file}:{error.lineno}: not XML ({expat.ErrorString(error.code)}); wanted {WANTED}") from None
+        raise UserError(
+            f"{file}:{error.lineno}: not XML ({expat.ErrorString(error.code)}); expected {WANTED}"
+        ) from None
     except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; wanted {WANTED}") from None
+        raise UserError(f"{file}: {error.strerror}; expected {WANTED}") from None
     if not document.videos:
-        raise UserError(f"{file}: names no video (<source>); wanted {WANTED}")
+        raise UserError(f"{file}: names no video (<source>); expected {WANTED}")
     tasks = set(document.videos)
     for track in document.tracks:
         if track.task not in tasks:

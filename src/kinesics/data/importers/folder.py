@@ -50,7 +50,7 @@ def import_folder(source: Path, options: Options) -> Imported:
                 raise UserError(f"{folder}: {error}; rename the folder") from None
     if not entries:
         hint = "; videos lie directly in it, not in class folders" if any(is_video(p) for p in source.iterdir()) else ""
-        raise UserError(f"{source}: no clip found{hint}; wanted one folder for each class with videos in it")
+        raise UserError(f"{source}: no clip found{hint}; expected one folder for each class with videos in it")
     for reason, names in skipped.items():
         problems.append(Problem("note", str(source), 0, f"{len(names)} skipped, {reason}: {', '.join(names)}"))
     return Imported(tuple(entries), None, tuple(problems))

@@ -32,7 +32,7 @@ def import_kinetics(source: Path, options: Options) -> Imported:
     """
     files = sorted(source.glob("*.csv")) if source.is_dir() else [source]
     if not files:
-        raise UserError(f"{source}: no CSV file in it; wanted {WANTED}")
+        raise UserError(f"{source}: no CSV file in it; expected {WANTED}")
     root = (options.root or (source if source.is_dir() else source.parent)).absolute()
     known = _videos_by_stem(root)
     entries: list[Entry] = []
@@ -62,21 +62,21 @@ def _videos_by_stem(root: Path) -> dict[str, list[Path]]:
 def _read(file: Path) -> list[tuple[int, dict[str, str]]]:
     text = read_text(file, WANTED)
     if "\0" in text:
-        raise UserError(f"{file}: not a text file; wanted {WANTED}")
+        raise UserError(f"{file}: not a text file; expected {WANTED}")
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     rows = []
     try:
         missing = set(COLUMNS[1:4]) - set(reader.fieldnames or ())
         if missing:
-            raise UserError(f"{file}:1: no column '{sorted(missing)[0]}'; wanted {WANTED}")
+            raise UserError(f"{file}:1: no column '{sorted(missing)[0]}'; expected {WANTED}")
         for cells in reader:
             if any(not cells.get(name) for name in COLUMNS[1:4]):
-                raise UserError(f"{file}:{reader.line_num}: a field is missing; wanted {','.join(COLUMNS)}")
+                raise UserError(f"{file}:{reader.line_num}: a field is missing; expected {','.join(COLUMNS)}")
             rows.append((reader.line_num, {name: (cells.get(name) or "").strip() for name in COLUMNS}))
     except csv.Error as error:
-        raise UserError(f"{file}:{reader.line_num}: not CSV ({error}); wanted {WANTED}") from None
+        raise UserError(f"{file}:{reader.line_num}: not CSV ({error}); expected {WANTED}") from None
     if not rows:
-        raise UserError(f"{file}: no rows in it; wanted {WANTED}")
+        raise UserError(f"{file}: no rows in it; expected {WANTED}")
     return rows
 
 

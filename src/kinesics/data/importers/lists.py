@@ -50,7 +50,7 @@ def import_csv(source: Path, options: Options) -> Imported:
 def import_list(source: Path, options: Options) -> Imported:
     """A text file with lines `path label` (videos) or `path num_frames label` (frame folders), or a folder of such.
 
-        abseiling/k21.mp4 0               a blank may stand in the path, not in the label
+        abseiling/k21.mp4 0               a blank may be in the path, not in the label
         frames/video_12 140 3             with `template`, frames are frames/video_12/img_00001.jpg …
 
     Of a folder, the *.txt files with train, val or test in their names are read, as those splits. Paths are relative
@@ -63,7 +63,7 @@ def import_list(source: Path, options: Options) -> Imported:
         return read_lists([(source, "")], options)
     files = [(path, split_of_file(path)) for path in sorted(source.glob("*.txt")) if split_of_file(path)]
     if not files:
-        raise UserError(f"{source}: no list in it; wanted files such as train.txt, val.txt and test.txt")
+        raise UserError(f"{source}: no list in it; expected files such as train.txt, val.txt and test.txt")
     return read_lists(files, options)
 
 
@@ -82,7 +82,7 @@ def import_ma52(source: Path, options: Options) -> Imported:
     lists = [*sorted(source.glob("*.txt")), *sorted(source.glob("annotation*/*.txt"))]
     files = [(path, split_of_file(path)) for path in lists if split_of_file(path)]
     if not files:
-        raise UserError(f"{source}: no list in it; wanted train_list.txt and so on, or annotations/train_list.txt")
+        raise UserError(f"{source}: no list in it; expected train_list.txt and so on, or annotations/train_list.txt")
     options = dataclasses.replace(options, root=options.root or source)
     return read_lists(files, options, NUM_MICRO_ACTIONS)
 
@@ -95,7 +95,7 @@ def read_lists(files: list[tuple[Path, str]], options: Options, num_classes: int
     for file, split in files:
         lines = list(numbered_lines(file, "a list with lines such as 'path label' or 'path num_frames label'"))
         if not lines:
-            raise UserError(f"{file}: the list is empty; wanted lines 'path label' or 'path num_frames label'")
+            raise UserError(f"{file}: the list is empty; expected lines 'path label' or 'path num_frames label'")
         if split == "test" and all(" " not in line and "\t" not in line for _, line in lines):
             problems.append(Problem("note", str(file), 0, f"{len(lines)} clips without labels were left out"))
             continue
@@ -103,7 +103,7 @@ def read_lists(files: list[tuple[Path, str]], options: Options, num_classes: int
         for number, line in lines:
             fields = line.rsplit(maxsplit=2 if framed else 1)
             if len(fields) < 2:
-                raise UserError(f"{file}:{number}: found '{line}', wanted 'path label' or 'path num_frames label'")
+                raise UserError(f"{file}:{number}: found '{line}', expected 'path label' or 'path num_frames label'")
             try:
                 label = label_name(fields[-1], classes, num_classes)
             except ValueError as error:

@@ -81,7 +81,7 @@ def read_micro(source: Path, options: Options, classes: tuple[str, ...]) -> Impo
             text = f"{len(others)} skipped, no class folders in them: {', '.join(others)}"
             found.append(Imported((), problems=(Problem("note", str(source), 0, text),)))
     else:
-        raise UserError(f"{source}: neither lists nor class folders in it; wanted {', '.join(classes)}")
+        raise UserError(f"{source}: neither lists nor class folders in it; expected {', '.join(classes)}")
     problems = [problem for one in found for problem in one.problems]
     entries = []
     for entry in (entry for one in found for entry in one.entries):

@@ -27,7 +27,7 @@ SPLIT_FILES = (("train", "train"), ("validation", "val"), ("test", "test"))
 def import_frames(source: Path, options: Options) -> Imported:
     """Something-Something v1 and Jester: folders of frames, with CSV files separated by semicolons.
 
-        SRC/something-something-v1-labels.csv              a label a line
+        SRC/something-something-v1-labels.csv              one label per line
         SRC/something-something-v1-train.csv, …-validation.csv      100218;Dropping something onto something
         SRC/20bn-something-something-v1/100218/00001.jpg …  (or SRC/frames/…, or directly in SRC)
         SRC/jester-v1-train.csv, SRC/20bn-jester-v1/…      the same for Jester
@@ -51,7 +51,7 @@ def import_frames(source: Path, options: Options) -> Imported:
                 unlabelled += 1
                 continue
             if not separator or not name.strip():
-                raise UserError(f"{file}:{line}: found '{text}', wanted 'id;label'")
+                raise UserError(f"{file}:{line}: found '{text}', expected 'id;label'")
             try:
                 label = label_name(label.strip(), classes)
             except ValueError as error:
@@ -82,7 +82,7 @@ def import_something_v2(source: Path, options: Options) -> Imported:
     try:
         classes = tuple(sorted(index, key=lambda name: int(index[name])))
     except (TypeError, ValueError):
-        raise UserError(f'{labels}: a label has no number; wanted {{"label": "0", …}}') from None
+        raise UserError(f'{labels}: a label has no number; expected {{"label": "0", …}}') from None
     folders = _media_folders(source, options)
     entries: list[Entry] = []
     problems: list[Problem] = []
@@ -126,11 +126,11 @@ def _unlabelled(file: Path, count: int) -> list[Problem]:
     return [Problem("note", str(file), 0, f"{count} clips without labels were left out")] if count else []
 
 
-def _json(file: Path, kind: type, wanted: str) -> Any:
+def _json(file: Path, kind: type, example: str) -> Any:
     try:
-        found = json.loads(read_text(file, f"JSON such as {wanted}"))
+        found = json.loads(read_text(file, f"JSON such as {example}"))
     except json.JSONDecodeError as error:
-        raise UserError(f"{file}:{error.lineno}: not JSON ({error.msg}); wanted {wanted}") from None
+        raise UserError(f"{file}:{error.lineno}: not JSON ({error.msg}); expected {example}") from None
     if not isinstance(found, kind):
-        raise UserError(f"{file}: wanted JSON such as {wanted}")
+        raise UserError(f"{file}: expected JSON such as {example}")
     return found

@@ -64,17 +64,17 @@ def need_folder(source: Path, layout: str) -> Path:
     """The folder `source`, absolute. Raises UserError where it is none."""
     if not source.is_dir():
         found = "a file" if source.exists() else "nothing"
-        raise UserError(f"{source}: found {found}; wanted a folder with {layout}")
+        raise UserError(f"{source}: found {found}; expected a folder with {layout}")
     return source.absolute()
 
 
-def find(folder: Path, patterns: Sequence[str], wanted: str) -> Path:
+def find(folder: Path, patterns: Sequence[str], expected: str) -> Path:
     """The first match of the patterns in the folder or one below it. Raises UserError where there is none."""
     for pattern in patterns:
         for place in (pattern, f"*/{pattern}"):
             if matches := sorted(folder.glob(place)):
                 return matches[0]
-    raise UserError(f"{folder}: no {wanted} ({' or '.join(patterns)}) in it or in a folder of it")
+    raise UserError(f"{folder}: no {expected} ({' or '.join(patterns)}) in it or in a folder of it")
 
 
 def first_existing(candidates: Sequence[Path]) -> Path:
@@ -82,42 +82,44 @@ def first_existing(candidates: Sequence[Path]) -> Path:
     return next((path for path in candidates if path.exists()), candidates[0])
 
 
-def numbered_lines(path: Path, wanted: str) -> Iterator[tuple[int, str]]:
+def numbered_lines(path: Path, expected: str) -> Iterator[tuple[int, str]]:
     """The lines of a text file that are not blank, with their numbers from 1."""
-    text = read_text(path, wanted)
+    text = read_text(path, expected)
     if "\0" in text:
-        raise UserError(f"{path}: not a text file; wanted {wanted}")
+        raise UserError(f"{path}: not a text file; expected {expected}")
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip():
             yield number, line.strip()
 
 
 def split_of_file(path: Path) -> str:
-    """The split that a file or folder name tells: something-v1-validation.csv → val. Nothing where it tells none."""
+    """The split that a file or folder name says: something-v1-validation.csv → val. Nothing where it says none."""
     words = [split_name(word) for word in re.split(r"[^a-z]+", path.stem.lower())]
     return next((word for word in words if word in ("train", "val", "test")), "")
 
 
 def read_class_names(path: Path) -> tuple[str, ...]:
-    """Names of the classes in the order of their numbers: a name a line, or `number name` counting from 0 or 1.
+    """Names of the classes in the order of their numbers: one name per line, or `number name` counting from 0 or 1.
 
     Raises:
-        UserError: it is missing or empty, a name stands twice, a number is out of order.
+        UserError: it is missing or empty, a name appears twice, a number is out of order.
     """
     lines = list(numbered_lines(path, "a text file with one class name a line"))
     split = [re.fullmatch(r"(\d+)[\s,;:]+(.*\S)", line) for _, line in lines]
     numbers = [int(match[1]) for match in split if match]
     if len(numbers) == len(lines) and numbers and numbers[0] in (0, 1):
-        for (number, _), found, wanted in zip(lines, numbers, range(numbers[0], numbers[0] + len(lines)), strict=True):
-            if found != wanted:
-                raise UserError(f"{path}:{number}: class number {found} where {wanted} was due")
+        for (number, _), found, expected in zip(
+            lines, numbers, range(numbers[0], numbers[0] + len(lines)), strict=True
+        ):
+            if found != expected:
+                raise UserError(f"{path}:{number}: class number {found} where {expected} was due")
         lines = [(number, match[2]) for (number, _), match in zip(lines, split, strict=True) if match]
     if not lines:
-        raise UserError(f"{path}: no class names in it; wanted one a line")
+        raise UserError(f"{path}: no class names in it; expected one a line")
     first: dict[str, int] = {}
     for number, name in lines:
         if name in first:
-            raise UserError(f"{path}:{number}: the class '{name}' stands in line {first[name]} already")
+            raise UserError(f"{path}:{number}: the class '{name}' is in line {first[name]} already")
         if "|" in name:
             raise UserError(f"{path}:{number}: the class '{name}' holds a '|', which separates labels")
         first[name] = number

@@ -40,7 +40,7 @@ def import_ucf101(source: Path, options: Options) -> Imported:
             name, _, index = text.partition(" ")
             label = name.partition("/")[0]
             if "/" not in name or (split == "train" and not index.isdigit()):
-                raise UserError(f"{file}:{line}: found '{text}', wanted 'Class/v_Class_g01_c01.avi 1'")
+                raise UserError(f"{file}:{line}: found '{text}', expected 'Class/v_Class_g01_c01.avi 1'")
             if label not in classes:
                 problems.append(Problem("error", str(file), line, f"class '{label}' is not in classInd.txt"))
             elif index and not 1 <= int(index) <= len(classes):
@@ -79,7 +79,7 @@ def import_hmdb51(source: Path, options: Options) -> Imported:
         for line, text in numbered_lines(file, "lines such as 'name.avi 1'"):
             name, _, part = text.rpartition(" ")
             if not name.strip() or part not in ("0", "1", "2"):
-                raise UserError(f"{file}:{line}: found '{text}', wanted 'name.avi 1' with 1, 2 or 0")
+                raise UserError(f"{file}:{line}: found '{text}', expected 'name.avi 1' with 1, 2 or 0")
             if part == "0":
                 num_unused += 1
                 continue

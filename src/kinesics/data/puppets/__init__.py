@@ -1,4 +1,4 @@
-"""Puppets: a data set that is drawn, not downloaded. Its classes are told by motion alone."""
+"""Puppets: a data set that is drawn, not downloaded. Its classes differ by motion alone."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def apart(rng: np.random.Generator, saturation: tuple[float, float], *others: Ar
 
 @dataclass(frozen=True)
 class Stage:
-    """Where the puppet stands: its hip in the picture (shares of the size); and its moving hand (-1 left, 1 right)."""
+    """The puppet's place: its hip in the picture (shares of the size), and its moving hand (-1 left, 1 right)."""
 
     x: float
     y: float

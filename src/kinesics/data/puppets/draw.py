@@ -58,7 +58,7 @@ def twins(label: str) -> str:
     """What the random numbers of a class are named by: the classes of a pair share theirs.
 
     Clip i of both has the same body, scene, light and pose to start from, so that nothing but the direction of time
-    is left to tell them apart by.
+    is left by which they differ.
     """
     return next((forwards for forwards, backwards in PAIRS if label == backwards), label)
 
@@ -68,7 +68,7 @@ def plan_act(label: str, settings: PuppetSettings, index: int, rng: np.random.Ge
     if label not in CLASSES:
         raise unknown("puppet class", label, CLASSES)
     if index < 0:
-        raise UserError(f"puppets: wanted a clip's index of 0 or more, found {index}")
+        raise UserError(f"puppets: expected a clip's index of 0 or more, found {index}")
     rng = generator(settings, twins(label), index) if rng is None else rng
     body = draw_body(generator(settings, "actor", index))
     stage = Stage(rng.uniform(0.42, 0.58), rng.uniform(1.02, 1.1), float(rng.choice([-1.0, 1.0])))

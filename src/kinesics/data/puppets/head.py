@@ -28,7 +28,7 @@ class Patch:
 
 
 def disc(colour: Array, width: float, height: float, y: float = 0.0) -> Patch:
-    """An ellipse about the middle of the head that tilts with it, but looks the same from all sides."""
+    """An ellipse about the middle of the head that tilts with it, but has the same shape from all sides."""
     return Patch(np.stack([width * np.cos(ROUND), y + height * np.sin(ROUND)], axis=1), colour)
 
 
@@ -84,21 +84,21 @@ def paint_head(shapes: Shapes, body: Body, bones: Skeleton, patches: list[Patch]
     flat, facing, start = [], [], 0
     for patch in patches:
         count, axis = patch.points.shape
-        shown = patch.only
+        visible = patch.only
         if axis == 3:
             flat.append(seen[:, start : start + count])
             if patch.culled:
                 towards = turned[:, start : start + count, 2].mean(axis=1) > 0
-                shown = towards if shown is None else shown & towards
+                visible = towards if visible is None else visible & towards
             start += count
         else:
             flat.append(np.broadcast_to(patch.points * axes[:2], (num_frames, count, 2)))
-        facing.append(shown)
+        facing.append(visible)
     tilted = np.concatenate(flat, axis=1) @ bones.tilt[:, :2, :2].transpose(0, 2, 1)
     placed = bones.head[:, None] + bones.zoom[:, None, None] * tilted * (1, -1)
     ends = np.cumsum([part.shape[1] for part in flat])[:-1]
-    for patch, points, shown in zip(patches, np.split(placed, ends, axis=1), facing, strict=True):
-        shapes.add(points, patch.colour, shown)
+    for patch, points, visible in zip(patches, np.split(placed, ends, axis=1), facing, strict=True):
+        shapes.add(points, patch.colour, visible)
 
 
 def back_of_head(body: Body) -> list[Patch]:

@@ -48,7 +48,7 @@ def make_puppets(
     from kinesics.data.manifest import Manifest, Row, write_manifest  # here, so that the workers need no torch
 
     if workers is not None and workers < 1:
-        raise UserError(f"puppets: wanted 1 worker or more, found {workers}")
+        raise UserError(f"puppets: expected 1 worker or more, found {workers}")
     _claim(out, settings)
     jobs = [
         (settings, label, index, out / clip_path(label, index))
@@ -101,21 +101,21 @@ def write_clip(path: Path, frames_THWC: NDArray[np.uint8], fps: float) -> None:
 def _claim(out: Path, settings: PuppetSettings) -> None:
     """Store the settings in the folder, or check that they are those that are there."""
     stored = out / "puppets.json"
-    wanted = {"drawing": DRAWING, **settings.to_dict()}
+    values = {"drawing": DRAWING, **settings.to_dict()}
     if not stored.is_file():
         if any((out / "clips").glob("*.mp4")):
             raise UserError(f"{out / 'clips'}: holds videos, but no {stored.name} that says how they were drawn")
-        write_json(stored, wanted)
+        write_json(stored, values)
         return
     try:
         found = json.loads(read_text(stored, "the settings of puppets"))
     except json.JSONDecodeError as error:
-        raise UserError(f"{stored}:{error.lineno}: not JSON; wanted the settings of puppets") from None
+        raise UserError(f"{stored}:{error.lineno}: not JSON; expected the settings of puppets") from None
     if not isinstance(found, dict):
-        raise UserError(f"{stored}: wanted the settings of puppets, found a {type(found).__name__}")
-    names = [name for name in {**wanted, **found} if wanted.get(name) != found.get(name)]
+        raise UserError(f"{stored}: expected the settings of puppets, found a {type(found).__name__}")
+    names = [name for name in {**values, **found} if values.get(name) != found.get(name)]
     if names:
-        differences = ", ".join(f"{name} {found.get(name)} there, {wanted.get(name)} here" for name in names)
+        differences = ", ".join(f"{name} {found.get(name)} there, {values.get(name)} here" for name in names)
         raise UserError(f"{out}: holds puppets of other settings ({differences}); take another folder or remove it")
 
 
@@ -136,5 +136,5 @@ def _run(jobs: list[Job], workers: int | None) -> Iterator[None]:
 
 
 def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to tell of
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles Ctrl-C
     cv2.setNumThreads(1)

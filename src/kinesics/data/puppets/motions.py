@@ -2,8 +2,8 @@
 
 A clip's pose is its rest pose + idle sway + extent × direction × curve. The classes of a pair share all but the time's
 arrow: the curve of one is the curve of the other read backwards, and every other random course (sway, camera, light,
-distractors) looks the same in both directions of time. So the frames of a pair, taken singly or as a set, have one
-and the same distribution, and only their order tells which class it is.
+distractors) is the same in both directions of time. So the frames of a pair, taken singly or as a set, have one
+and the same distribution, and only their order decides which class it is.
 """
 
 from __future__ import annotations

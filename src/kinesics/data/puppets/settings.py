@@ -62,15 +62,17 @@ class PuppetSettings:
             if value is None and name == "hand_percent":
                 continue
             if not math.isfinite(value) or not low <= value <= high:
-                raise UserError(f"puppets: wanted {name} from {low} to {high}, found {value}")
+                raise UserError(f"puppets: expected {name} from {low} to {high}, found {value}")
         if len(self.motion_share) != 2 or not 0.1 <= self.motion_share[0] <= self.motion_share[1] <= 1:
-            raise UserError(f"puppets: wanted motion_share from 0.1 to 1, the least first, found {self.motion_share}")
+            raise UserError(f"puppets: expected motion_share from 0.1 to 1, the least first, found {self.motion_share}")
         if self.val_share + self.test_share > 1:
             raise UserError(
                 f"puppets: val_share and test_share leave nothing: {self.val_share} + {self.test_share} > 1"
             )
         if not self.classes or len(set(self.classes)) != len(self.classes):
-            raise UserError(f"puppets: wanted one class or more, each once, found {', '.join(self.classes) or 'none'}")
+            raise UserError(
+                f"puppets: expected one class or more, each once, found {', '.join(self.classes) or 'none'}"
+            )
         for name in self.classes:
             if name not in CLASSES:
                 raise unknown("puppet class", name, CLASSES)

@@ -21,13 +21,13 @@ class Shapes:
 
     points: list[Array] = field(default_factory=list)
     colours: list[tuple[float, ...]] = field(default_factory=list)
-    shown: list[NDArray[np.bool_] | None] = field(default_factory=list)
+    visible: list[NDArray[np.bool_] | None] = field(default_factory=list)
 
-    def add(self, points_TP2: Array, colour: Array, shown_T: NDArray[np.bool_] | None = None) -> None:
+    def add(self, points_TP2: Array, colour: Array, visible_T: NDArray[np.bool_] | None = None) -> None:
         """Paint one more polygon over those before; values outside 0 to 255 are clipped."""
         self.points.append(points_TP2)
         self.colours.append(tuple(min(max(value, 0.0), 255.0) for value in colour.tolist()))
-        self.shown.append(shown_T)
+        self.visible.append(visible_T)
 
     def paint(self, canvases: list[NDArray[np.uint8]], offset_T2: Array) -> None:
         """Draw frame t, shifted by offset_T2[t] (in units of the frame), onto canvases[t], anti-aliased."""
@@ -38,8 +38,8 @@ class Shapes:
         fixed = (corners * scale - 2 ** (FRACTION_BITS - 1)).astype(np.int32)
         ends = np.cumsum([points.shape[1] for points in self.points]).tolist()
         starts = [0, *ends[:-1]]
-        parts = list(zip(starts, ends, self.colours, self.shown, strict=True))
+        parts = list(zip(starts, ends, self.colours, self.visible, strict=True))
         for t, (canvas, outline) in enumerate(zip(canvases, fixed, strict=True)):
-            for start, end, colour, shown in parts:
-                if shown is None or shown[t]:
+            for start, end, colour, visible in parts:
+                if visible is None or visible[t]:
                     cv2.fillPoly(canvas, [outline[start:end]], colour, cv2.LINE_AA, FRACTION_BITS)

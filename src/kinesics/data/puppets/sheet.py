@@ -23,17 +23,18 @@ DPI = 100
 def contact_sheet(settings: PuppetSettings, path: Path, *, size: int = 144, columns: int = 6, first: int = 0) -> Path:
     """Write a PNG with one labelled row for each of the settings' classes, `columns` frames of one clip in each.
 
-    Drawn at `size` pixels, whatever the settings say. Class number c is played by actor `first` + c: the bodies vary.
-    More than six classes stand in two halves, side by side.
+    Drawn at `size` pixels, not at the size of the settings. Class number c is played by actor `first` + c, so that
+    bodies vary.
+    More than six classes are in two halves, side by side.
 
     Raises:
         UserError: the path does not end in .png or there is no column.
         KinesicsError: the disk is full or the folder cannot be written.
     """
     if path.suffix.lower() != ".png":
-        raise UserError(f"{path}: wanted a name that ends in .png")
+        raise UserError(f"{path}: expected a name that ends in .png")
     if columns < 1:
-        raise UserError(f"{path}: wanted 1 column or more, found {columns}")
+        raise UserError(f"{path}: expected 1 column or more, found {columns}")
     large = replace(settings, size=size)
     halves = 2 if len(settings.classes) > 6 else 1
     num_rows = -(-len(settings.classes) // halves)
