@@ -11,7 +11,8 @@ import sys
 from collections.abc import Sequence
 
 from kinesics.cli.commands import COMMANDS
-from kinesics.errors import KinesicsError, unknown
+from kinesics.errors import KinesicsError, UserError, unknown
+from kinesics.plugins import load_plugins
 from kinesics.version import __version__
 
 
@@ -23,7 +24,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("KINESICS_DEBUG", "") not in ("", "0")
     try:
-        sys.exit(run([word for word in words if word != "--debug"]))
+        words, plugins = split_plugins([word for word in words if word != "--debug"])
+        sys.exit(run(words, plugins))
     except KeyboardInterrupt as stop:
         warn(f"kinesics: {stop or 'stopped'}")
         sys.exit(130)
@@ -45,8 +47,28 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
-def run(words: list[str]) -> int:
-    """Run one command; gives the exit code."""
+def split_plugins(words: list[str]) -> tuple[list[str], list[str]]:
+    """The words without `--plugin NAME`, which every command takes, and the names."""
+    rest: list[str] = []
+    plugins: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        if word == "--plugin":
+            if position + 1 == len(words):
+                raise UserError("--plugin: expected the name of a module or of a Python file")
+            plugins.append(words[position + 1])
+            position += 1
+        elif word.startswith("--plugin="):
+            plugins.append(word.partition("=")[2])
+        else:
+            rest.append(word)
+        position += 1
+    return rest, plugins
+
+
+def run(words: list[str], plugins: Sequence[str] = ()) -> int:
+    """Run one command, after the user's own modules were imported; gives the exit code."""
     if not words or words[0] in ("-h", "--help"):
         show_commands()
         return 0
@@ -55,6 +77,9 @@ def run(words: list[str]) -> int:
         return 0
     if words[0] not in COMMANDS:
         raise unknown("command", words[0], COMMANDS)
+    if plugins:
+        sys.path.insert(0, os.getcwd())  # noqa: PTH109 - a module beside the user, as with `python -m`
+    load_plugins(plugins)
     return COMMANDS[words[0]].run(words[1:]) or 0
 
 
@@ -64,7 +89,11 @@ def show_commands() -> None:
 
     say("kinesics: recognise small actions in video", "", "usage: kinesics COMMAND [flags]", "")
     say_table(("", ""), [(styled(f"  {name}  ", "bold"), command.title) for name, command in COMMANDS.items()])
-    say("", "kinesics COMMAND --help lists the flags of a command; --debug shows tracebacks; --version.")
+    say(
+        "",
+        "kinesics COMMAND --help lists the flags of a command. Every command takes --debug (show tracebacks) and",
+        "--plugin FILE.py (import a module of your own, see docs/extending.md). kinesics --version.",
+    )
 
 
 def is_out_of_memory(error: Exception) -> bool:
