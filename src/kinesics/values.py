@@ -29,6 +29,7 @@ class VideoItem:
     """One labelled video: a file, a folder of frames or a frame pattern (`clip/img_{:05d}.jpg`), whole or a part of it.
 
     `labels` are class indices: one, several (multi-label) or none (unknown). `fps` is needed of frame folders only.
+    `is_partial`: some of its frames cannot be decoded; it is read as if it had only the others.
     """
 
     id: str
@@ -38,6 +39,7 @@ class VideoItem:
     end_seconds: float | None = None
     fps: float | None = None
     group: str = ""
+    is_partial: bool = False
 
     def __post_init__(self) -> None:
         if not self.id:

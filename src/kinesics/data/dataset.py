@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from kinesics.flow.flow_folder import FlowSettings
 from kinesics.flow.live import LiveFlow
 from kinesics.settings import InputConfig
 from kinesics.values import Sample, VideoItem, one_hot
-from kinesics.video.reader import open_video
+from kinesics.video.reader import open_video, salvaged_if_needed
 from kinesics.video.sampling import dense_indices, segment_indices
 from kinesics.video.view_plan import ViewPlan
 
@@ -117,17 +117,30 @@ def read_clip(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames of `indices(num_frames)` (T, F): clip (T, C·F, H, W) uint8, indices (T, F), seconds (T, F).
 
-    flow: compute this flow of a video and give it in the place of its frames.
+    A partial video is read as if it had only the frames that can be decoded. Where damage is found only now, `indices`
+    is called again with the number of those frames.
+
+    flow: compute this flow of a video and give it instead of its frames.
 
     Raises:
         VideoError: the file cannot be decoded.
     """
+    return salvaged_if_needed(
+        lambda salvage: _read_clip(replace(item, is_partial=salvage or item.is_partial), short_side, indices, flow)
+    )
+
+
+def _read_clip(
+    item: VideoItem, short_side: int, indices: Callable[[int], Tensor], flow: FlowSettings | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """See `read_clip`; a damaged frame of a video that is not marked as partial raises."""
     reader = open_video(
         item.path,
         short_side=flow.short_side if flow else short_side,
         start_seconds=item.start_seconds,
         end_seconds=item.end_seconds,
         fps=item.fps,
+        salvage=item.is_partial,
     )
     if flow:
         reader = LiveFlow(reader, flow, short_side)

@@ -141,6 +141,7 @@ def extract_one(
         start_seconds=item.start_seconds,
         end_seconds=item.end_seconds,
         fps=item.fps,
+        salvage=item.is_partial,
     )
     try:
         info = FlowInfo(

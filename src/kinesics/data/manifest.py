@@ -133,6 +133,7 @@ class Manifest:
                 end_seconds=row.end_seconds,
                 fps=row.fps,
                 group=row.group,
+                is_partial=row.status == "partial",
             )
             for row in self.rows
             if row.usable and split in (None, row.split) and (folds is None or row.fold in folds)

@@ -66,12 +66,15 @@ def course(predictor: Predictor, path: Path, window_seconds: float | None = None
     if window_seconds is not None and not window_seconds > 0:
         raise UserError(f"--window: wanted seconds above 0, found {window_seconds:g}")
     reader = open_video(path)
-    num_frames, fps = reader.num_frames, reader.fps
+    fps = reader.fps
     reader.close()
-    starts, length = windows(num_frames, fps, window_seconds)
+    starts: list[int] = []
+    length = 0
     plan = dataclasses.replace(predictor.plan, num_clips=1)
 
-    def indices(_: int) -> Tensor:
+    def indices(num_frames: int) -> Tensor:
+        nonlocal starts, length
+        starts, length = windows(num_frames, fps, window_seconds)
         return torch.cat([plan.frame_indices(length)[0] + start for start in starts])
 
     clip, _, _ = read_clip(VideoItem(str(path), path), plan.resize, indices, predictor.flow)

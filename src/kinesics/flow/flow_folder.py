@@ -103,4 +103,7 @@ class FlowFolder:
             said = "; ".join(f"{id}: {problem}" for id, problem in problems[:SHOWN])
             more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
             raise UserError(f"{self.path}: no flow of {len(problems)} of {len(items)} videos: {said}{more}")
-        return [replace(item, path=self.file(item.id), start_seconds=None, end_seconds=None) for item in items]
+        return [
+            replace(item, path=self.file(item.id), start_seconds=None, end_seconds=None, is_partial=False)
+            for item in items
+        ]

@@ -16,7 +16,7 @@ from kinesics.annotation.annotate import even_rate
 from kinesics.errors import VideoError
 from kinesics.files import atomic_path
 from kinesics.values import VideoItem, VideoReader
-from kinesics.video.reader import open_video
+from kinesics.video.reader import open_video, salvaged_if_needed
 from kinesics.video.write import write_video
 
 SHORT_SIDE = 160
@@ -65,12 +65,17 @@ def write_previews(
 
 def write_preview(item: VideoItem, folder: Path, name: str) -> Preview:
     """Write `folder`/NAME.mp4 and NAME.jpg. Raises VideoError where the clip cannot be decoded."""
+    return salvaged_if_needed(lambda salvage: _write_preview(item, folder, name, salvage or item.is_partial))
+
+
+def _write_preview(item: VideoItem, folder: Path, name: str, salvage: bool) -> Preview:
     reader = open_video(
         item.path,
         short_side=SHORT_SIDE,
         start_seconds=item.start_seconds,
         end_seconds=item.end_seconds,
         fps=item.fps,
+        salvage=salvage,
     )
     try:
         rate = even_rate(reader)

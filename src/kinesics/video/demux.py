@@ -26,7 +26,9 @@ Not HEVC, whose "non-reference" pictures may serve higher temporal layers."""
 
 
 class PacketFile:
-    """An open video file: `index` tells which frames there are, `decode` gives them.
+    """An open video file: `index` says which frames there are, `find` gives them.
+
+    salvage: only the frames that really decode count; it decodes the file once to know them.
 
     Raises:
         VideoError: not a video (`error`), no pictures (`no_video`, `no_frames`).
@@ -34,6 +36,7 @@ class PacketFile:
 
     def __init__(self, path: Path, *, salvage: bool = False, max_pixels: int | None = None) -> None:
         self.path = path
+        self.is_salvaged = salvage
         self.broke_off = ""
         self._options = {} if max_pixels is None else {"max_pixels": str(max_pixels)}
         self._kept: list[Packet[VideoStream]] | None = []
@@ -95,6 +98,9 @@ class PacketFile:
         A frame that is missing or comes out damaged is tried again from a key frame further back, then from the start:
         some files mark pictures as key frames that are none.
         """
+        if self.is_salvaged:
+            yield from self._find_salvaged(wanted)
+            return
         left = set(wanted)
         for back in (0, 1, self.num_packets):
             for number, frame in self._from_keys(left, back):
@@ -103,6 +109,24 @@ class PacketFile:
                     yield number, frame
             if not left:
                 return
+
+    def _find_salvaged(self, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """As `find`, decoding as `recount` does: no packet is skipped, so that the same frames come out.
+
+        Decoding starts at a key frame, or at the start of the file for what does not come out from there.
+        """
+        left = set(wanted)
+        for start in sorted({self.promised.start_for(number, back=1) for number in left} | {0}, reverse=True):
+            expected = {number for number in left if number >= start}
+            if not expected:
+                continue
+            for frame in self.sequence(start, self.num_packets):
+                if frame.pts in expected:
+                    expected.discard(frame.pts)
+                    left.discard(frame.pts)
+                    yield frame.pts, frame
+                if not expected:
+                    break
 
     def _from_keys(self, wanted: Collection[int], back: int) -> Iterator[tuple[int, VideoFrame]]:
         groups: dict[int, set[int]] = {}
@@ -120,7 +144,7 @@ class PacketFile:
         Each frame's `pts` is the number of its packet. After a packet that fails, decoding goes on at the next key
         frame: what lies between refers to what is lost.
         """
-        codec, keys = self.codec, set(self.index.keys)
+        codec, keys = self.codec, set(self.promised.keys)
         codec.flush_buffers()
         codec.skip_frame = "DEFAULT"
         may_skip = wanted is not None and codec.name in SKIPPING

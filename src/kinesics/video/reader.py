@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from kinesics.video.frame_files import FrameFolder, is_frames
 from kinesics.video.open import holds_flow
 from kinesics.video.trim import part_of
 
+Result = TypeVar("Result")
 DECODERS = ("pyav", "torchcodec")
 
 
@@ -64,6 +65,16 @@ def open_video(
     if fps is not None and not 0 < fps < float("inf"):
         raise UserError(f"fps must be above 0, found {fps}")
     return Reader(Request(Path(path), short_side, start_seconds, end_seconds, fps, decoder, exact, salvage))
+
+
+def salvaged_if_needed(work: Callable[[bool], Result]) -> Result:
+    """work(False), or work(True) where a frame turned out damaged: for work that opens a video with that `salvage`."""
+    try:
+        return work(False)
+    except VideoError as error:
+        if error.status != "partial":
+            raise
+    return work(True)
 
 
 @dataclass(frozen=True)
