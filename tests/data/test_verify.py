@@ -10,19 +10,23 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
 from kinesics.data.manifest import Row
-from kinesics.data.verify import Limits, verify
+from kinesics.data.verify import verify
 from kinesics.errors import KinesicsError
+from kinesics.video.integrity import decode_whole
+from kinesics.video.write import write_video
+from kinesics.workers.limits import Limits
 
 DECODER = """
 import os, signal, time
-from pathlib import Path
 from kinesics.video.integrity import Check
 
-def decode(path, *, start_seconds=None, end_seconds=None, fps=None, max_pixels=None):
-    with open(os.environ["DECODED"], "a") as file:
+def decode(path, *, start_seconds=None, end_seconds=None, fps=None, max_pixels=None, alive=None):
+    with open(path.parent / "decoded", "a") as file:
         file.write(f"{os.getpid()} {path.name}\\n")
     what = path.read_text()
     print("a library that prints")
@@ -33,6 +37,12 @@ def decode(path, *, start_seconds=None, end_seconds=None, fps=None, max_pixels=N
         os.kill(os.getpid(), signal.SIGSEGV)
     if what == "killed":
         os.kill(os.getpid(), signal.SIGKILL)
+    if what == "sleep":
+        time.sleep(600)
+    if what == "long":  # 4 s for 1000 frames
+        until = time.process_time() + 4
+        while time.process_time() < until:
+            alive(1)
     if what == "exit":
         os._exit(3)
     if what == "raise":
@@ -52,7 +62,6 @@ def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "code").mkdir()
     (tmp_path / "code/decoder_of_the_test.py").write_text(DECODER)
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
-    monkeypatch.setenv("DECODED", str(tmp_path / "decoded"))
     return tmp_path
 
 
@@ -80,41 +89,51 @@ def gone(pid: int) -> bool:
         return True
 
 
+@pytest.mark.skipif(not Path("/proc").exists(), reason="needs limits of memory and processor time")
 def test_what_a_file_does_to_its_process_concerns_no_other(decoder: Path) -> None:
-    contents = ["one", "hang", "crash", "two", "exit", "raise", "memory", "three", "killed", "four"]
-    told: list[tuple[int, int, str]] = []
+    contents = ["one", "hang", "crash", "two", "exit", "raise", "memory", "three", "killed", "sleep", "long", "four"]
+    calls: list[tuple[int, int, str]] = []
     results = verify(
         files(decoder, *contents),
-        limits=Limits(seconds=5.0, memory_gib=0.5, max_pixels=7),
+        limits=Limits(seconds=2.0, stall_seconds=8.0, memory_gib=0.5, max_pixels=7),
         workers=2,
-        progress=lambda *values: told.append(values),
+        progress=lambda *values: calls.append(values),
         check=CHECK,
     )
     by_content = {content: (found.status, found.reason) for content, found in zip(contents, results, strict=True)}
     assert by_content == {
-        "one": ("ok", ""),
-        "two": ("ok", ""),
-        "three": ("ok", ""),
-        "four": ("ok", ""),
-        "hang": ("timeout", "not decoded within 5 s"),
-        "crash": ("error", "the decoder crashed (SIGSEGV)"),
-        "killed": ("error", "the decoder crashed (SIGKILL) (is the machine out of memory?)"),
-        "exit": ("error", "the decoder failed: exit code 3"),
-        "raise": ("error", "the decoder failed: codec"),
-        "memory": ("error", "needs more than 0.5 GiB of memory to decode"),
+        **dict.fromkeys(["one", "two", "three", "four", "long"], ("ok", "")),
+        "hang": ("timeout", "took more than 2 s of processor time (limits.seconds)"),
+        "sleep": ("timeout", "no sign of life for 8 s (limits.stall_seconds)"),
+        "crash": ("error", "crashed its process (SIGSEGV)"),
+        "killed": ("error", "crashed its process (SIGKILL) (is the machine out of memory?)"),
+        "exit": ("error", "crashed its process (exit code 3)"),
+        "raise": ("error", "RuntimeError: codec"),
+        "memory": ("error", "needs more than 0.5 GiB of memory (limits.memory_gib)"),
     }
     assert results[0].digest == "one"
     assert results[0].num_frames == 7
-    assert [(done, total) for done, total, _ in told] == [(i, 10) for i in range(11)]
-    assert len(decoded(decoder)) == 10
+    assert [(done, total) for done, total, _ in calls] == [(i, 12) for i in range(13)]
+    assert len(decoded(decoder)) == 12
+
+
+def test_each_decoded_frame_is_a_sign_of_life(tmp_path: Path) -> None:
+    write_video(tmp_path / "a.mp4", [np.full((16, 16, 3), number, np.uint8) for number in range(7)])
+    (tmp_path / "frames").mkdir()
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"frames/{number}.png"), np.zeros((16, 16, 3), np.uint8))
+    for path, fps, num_frames in ((tmp_path / "a.mp4", None, 7), (tmp_path / "frames", 25.0, 3)):
+        signs: list[int] = []
+        assert decode_whole(path, fps=fps, alive=signs.append).status == "ok"
+        assert sum(signs) == num_frames
 
 
 def test_nothing_to_do_starts_nothing(decoder: Path) -> None:
     assert verify([], check=CHECK) == []
 
 
-def test_a_decoder_that_does_not_start_is_told() -> None:
-    with pytest.raises(KinesicsError, match=r"does not start: .*No module named 'no_such_module'"):
+def test_a_decoder_that_is_not_there_is_named() -> None:
+    with pytest.raises(KinesicsError, match=r"'no_such_module:decode': No module named 'no_such_module'"):
         verify([Row("/a.mp4", ("a",))], check="no_such_module:decode")
 
 
@@ -137,7 +156,7 @@ def test_the_journal_spares_what_has_not_changed(decoder: Path) -> None:
     assert all(json.loads(line)["key"] for line in journal.read_text().splitlines() if "torn" not in line)
 
 
-def test_a_journal_that_cannot_be_written_is_told(decoder: Path) -> None:
+def test_a_journal_that_cannot_be_written_is_an_error(decoder: Path) -> None:
     (decoder / "j").mkdir()
     with pytest.raises(KinesicsError, match="cannot write"):
         verify(files(decoder, "one"), journal=decoder / "j", check=CHECK)

@@ -87,10 +87,10 @@ def test_results_as_they_come_overtake_a_slow_one() -> None:
         ("exit", "crashed its process (exit code 3)", "error", ""),
         ("fault no such\ncodec", "RuntimeError: codec", "error", ""),
         ("fault", "RuntimeError", "error", ""),
-        ("grow", "needs more than 0.5 GiB of memory", "error", "memory_gib"),
-        ("tensor", "needs more than 0.5 GiB of memory", "error", "memory_gib"),
-        ("hang", "no sign of life for 2 s", "timeout", "stall_seconds"),
-        ("loop", "took more than 1 s of processor time", "timeout", "seconds"),
+        ("grow", "needs more than 0.5 GiB of memory (limits.memory_gib)", "error", "memory_gib"),
+        ("tensor", "needs more than 0.5 GiB of memory (limits.memory_gib)", "error", "memory_gib"),
+        ("hang", "no sign of life for 2 s (limits.stall_seconds)", "timeout", "stall_seconds"),
+        ("loop", "took more than 1 s of processor time (limits.seconds)", "timeout", "seconds"),
     ],
 )
 @pytest.mark.skipif(not ON_LINUX, reason="needs limits of memory and processor time")

@@ -26,10 +26,11 @@ from kinesics.data.problems import (
     group_problems,
     missing_files,
 )
-from kinesics.data.verify import DECODE_WHOLE, Limits, Progress, verify
+from kinesics.data.verify import DECODE_WHOLE, Progress, verify
 from kinesics.errors import UserError, unknown
 from kinesics.files import write_json
 from kinesics.video.integrity import Check
+from kinesics.workers.limits import Limits
 
 __all__ = ["Report", "prepare", "report_lines"]
 POLICIES = ("fail", "skip", "quarantine")
@@ -114,7 +115,7 @@ def prepare(
     journal = beside(out, ".journal.jsonl")
     checks = verify(
         [entries[i].row for i in present],
-        limits=Limits(timeout_seconds, memory_gib, max_pixels),
+        limits=Limits(seconds=timeout_seconds, memory_gib=memory_gib, max_pixels=max_pixels),
         workers=workers,
         journal=journal,
         progress=progress,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,7 @@ def decode_whole(
     end_seconds: float | None = None,
     fps: float | None = None,
     max_pixels: int = MAX_PIXELS,
+    alive: Callable[[int], None] = lambda num_frames: None,
 ) -> Check:
     """Decode every frame of a file, folder or pattern, or of a part of it, and say how that went.
 
@@ -61,22 +62,25 @@ def decode_whole(
     and ASF more than half a second before their duration, GIF without its closing byte. A bad video is an answer,
     never an exception; a decoder may still crash the process.
 
-    max_pixels: height × width of the largest frame that is decoded at all.
+    max_pixels: height × width of the largest frame that is decoded at all. alive: is called with the number of frames
+    that were decoded since its last call.
     """
     path = Path(path)
     try:
         if is_frames(path):
-            return _check_frames(path, start_seconds, end_seconds, fps, max_pixels)
+            return _check_frames(path, start_seconds, end_seconds, fps, max_pixels, alive)
         if holds_flow(path):
             raise VideoError(f"{path}: a flow file, not a video")
-        return _check_file(path, start_seconds, end_seconds, max_pixels)
+        return _check_file(path, start_seconds, end_seconds, max_pixels, alive)
     except VideoError as error:
         return Check(error.status, str(error).removeprefix(f"{path}: "), 0, 0.0, 0, 0, 0.0, "")
     except (av.FFmpegError, OSError) as error:
         return Check("error", error.strerror or str(error), 0, 0.0, 0, 0, 0.0, "")
 
 
-def _check_file(path: Path, start: float | None, end: float | None, max_pixels: int) -> Check:
+def _check_file(
+    path: Path, start: float | None, end: float | None, max_pixels: int, alive: Callable[[int], None]
+) -> Check:
     file = PacketFile(path, max_pixels=max_pixels)
     try:
         if file.codec.width * file.codec.height > max_pixels:
@@ -84,7 +88,7 @@ def _check_file(path: Path, start: float | None, end: float | None, max_pixels: 
         promised = file.promised
         part = part_of(path, promised.seconds, promised.end_seconds, start, end)
         wanted = promised.packets[part.frames]
-        found = _decode(file, wanted)
+        found = _decode(file, wanted, alive)
         if not found.packets:
             raise VideoError(f"{path}: none of its {_frames(len(wanted))} can be decoded")
         reasons = [r for r in (_missing(file, wanted, found), _damaged(found), file.broke_off) if r]
@@ -111,12 +115,13 @@ class _Found:
     size: tuple[int, int] = (0, 0)
 
 
-def _decode(file: PacketFile, wanted: npt.NDArray[np.int64]) -> _Found:
+def _decode(file: PacketFile, wanted: npt.NDArray[np.int64], alive: Callable[[int], None]) -> _Found:
     """Decode the wanted packets' frames in sequence, from the key frame before on."""
     chosen = set(wanted.tolist())
     found = _Found(set())
     start = min(file.index.start_for(packet) for packet in chosen)
     for frame in file.sequence(start, max(chosen) + 1):
+        alive(1)
         if frame.pts is None or frame.pts not in chosen:
             continue
         if not found.packets:
@@ -163,14 +168,24 @@ def declared_seconds(file: PacketFile) -> float:
     return 0.0
 
 
-def _check_frames(path: Path, start: float | None, end: float | None, fps: float | None, max_pixels: int) -> Check:
+def _check_frames(
+    path: Path,
+    start: float | None,
+    end: float | None,
+    fps: float | None,
+    max_pixels: int,
+    alive: Callable[[int], None],
+) -> Check:
     source = FrameFolder(path, fps, None)
     part = part_of(path, source.seconds, source.end_seconds, start, end)
     height, width = source.size
     if height * width > max_pixels:
         raise _too_large(source.files[0], width, height, max_pixels)
     wanted = range(part.frames.start, part.frames.stop)
-    num_frames = sum(1 for _ in source.pictures(wanted))
+    num_frames = 0
+    for _ in source.pictures(wanted):
+        num_frames += 1
+        alive(1)
     digest = _digest(source.files[i].read_bytes() for i in wanted)
     return Check("ok", "", num_frames, source.fps, height, width, part.seconds, digest)
 

@@ -182,13 +182,13 @@ class _Worker(threading.Thread):
                     return WorkerError(value)
                 if kind == "memory":
                     self._end()  # how much of it is still held is not known
-                    return WorkerError(f"needs more than {limits.memory_gib:g} GiB of memory", limit="memory_gib")
+                    return _over("memory_gib", f"needs more than {limits.memory_gib:g} GiB of memory")
                 return value
         except (EOFError, OSError):
             self.process.join(10)
             error = _why_it_ended(self.process.exitcode, seconds)
         else:
-            error = WorkerError(f"no sign of life for {limits.stall_seconds:g} s", "timeout", "stall_seconds")
+            error = _over("stall_seconds", f"no sign of life for {limits.stall_seconds:g} s", "timeout")
         self._end()
         return error
 
@@ -221,10 +221,15 @@ class _Worker(threading.Thread):
             self.connection.close()
 
 
+def _over(limit: str, message: str, status: str = "error") -> WorkerError:
+    """The failure of an item that reached a limit."""
+    return WorkerError(f"{message} (limits.{limit})", status, limit)
+
+
 def _why_it_ended(code: int | None, seconds: float) -> WorkerError:
     """The failure of an item whose process ended."""
     if code == -getattr(signal, "SIGXCPU", 0) and code:
-        return WorkerError(f"took more than {seconds:.4g} s of processor time", "timeout", "seconds")
+        return _over("seconds", f"took more than {seconds:.4g} s of processor time", "timeout")
     hint = " (is the machine out of memory?)" if code == -getattr(signal, "SIGKILL", 0) and code else ""
     return WorkerError(f"crashed its process ({how_it_ended(code)}){hint}")
 
