@@ -1,9 +1,11 @@
 PYTHON ?= python3
 BIN := .venv/bin
+# What `make test-wheel` installs as torch. On Linux a plain `torch` is the CUDA build of several GB.
+TORCH ?= torch==2.13.0
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow test-browser lint format bench clean
+.PHONY: demo test test-slow test-browser test-wheel lint format bench clean
 
 # Set up, then run the main job: draw puppets, train TSN and TSM, test, predict, annotate.
 demo: .venv.ok
@@ -20,6 +22,10 @@ test-slow: .venv.ok
 test-browser: .venv.ok
 	$(BIN)/python -m pip install -q -e '.[browser]'
 	$(BIN)/python -m pytest -m browser -rs
+
+# Builds the wheel, installs it into an empty environment without pinned versions and uses it from outside.
+test-wheel:
+	PYTHON='$(PYTHON)' TORCH='$(TORCH)' .ci/wheel
 
 lint: .venv.ok
 	$(BIN)/ruff check .
