@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 import torch
-from lightning_fabric import Fabric
 
 from kinesics.errors import UserError
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 PRECISIONS = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -22,6 +25,8 @@ def make_fabric(precision: str, device: str = "auto") -> Fabric:
 
     device: auto, cpu, cuda or mps. Raises UserError where there is no such device.
     """
+    from lightning_fabric import Fabric  # two seconds, which prediction does without
+
     devices = int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
     nodes = int(os.environ.get("GROUP_WORLD_SIZE", "1"))
     check_device(device)
@@ -29,6 +34,17 @@ def make_fabric(precision: str, device: str = "auto") -> Fabric:
     if devices * nodes > 1:
         fabric.launch()
     return fabric
+
+
+def pick_device(device: str = "auto") -> torch.device:
+    """The device of that name, without Fabric; auto takes a GPU where there is one.
+
+    device: auto, cpu, cuda or mps. Raises UserError where there is no such device.
+    """
+    check_device(device)
+    if device == "auto":
+        device = "mps" if torch.backends.mps.is_available() else "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(device, 0) if device != "cpu" else torch.device(device)
 
 
 def check_device(device: str) -> None:

@@ -19,7 +19,7 @@ BROKEN = (ImportError, OSError, RuntimeError, AttributeError, ValueError, TypeEr
 """What packages that do not fit together raise when they are imported or asked for devices."""
 IMPORT_NAMES = {"opencv-contrib-python-headless": "cv2", "scikit-learn": "sklearn", "torchcodec": "torchcodec.decoders"}
 """What to import of a package, where that is not its name with underscores."""
-HEAVY = ("torch", "torchmetrics", "lightning-fabric")
+HEAVY = ("torch", "lightning-fabric")
 """Packages that import torch, which takes seconds: tried together."""
 AV_LIBRARIES = ("libavcodec", "libavformat", "libswscale")
 CODECS = (
@@ -129,7 +129,7 @@ def torchvision_part() -> list[Finding]:
     (found,) = imports(["torchvision"])
     if found.state == "ok":
         return [Finding("torchvision", "imports; kinesics does not need it")]
-    hint = "kinesics does not need it, and it breaks torchmetrics and lightning: pip uninstall torchvision"
+    hint = "kinesics does not need it, and it breaks packages that import it: pip uninstall torchvision"
     return [dataclasses.replace(found, hint=hint)]
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from kinesics.data.batches import default_workers
-from kinesics.devices import make_fabric
+from kinesics.devices import pick_device
 from kinesics.errors import KinesicsError, UserError, VideoError
 from kinesics.files import sha256
 from kinesics.flow.flow_folder import FlowSettings
@@ -196,5 +196,5 @@ def load(run: Path | str, *, device: str = "auto") -> Predictor:
     model, contract = load_model(run)
     if contract.modality == "flow" and "flow" not in contract.record:
         raise UserError(f"{run}: the model takes flow, and its record does not say of which method and bound")
-    where = make_fabric("fp32", device).device
+    where = pick_device(device)
     return Predictor(model.to(where).eval(), contract, find_model(run), where)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor
 
 from kinesics.allocator import keep_freed_memory
@@ -18,6 +17,9 @@ from kinesics.models.recognizer import Recognizer
 from kinesics.progress import Watch
 from kinesics.values import Scores, VideoItem, one_hot
 from kinesics.video.view_plan import ViewPlan
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 
 def view_logits(model: Recognizer, clips: Tensor, plan: ViewPlan, *, multi_label: bool = False) -> Tensor:
@@ -93,7 +95,10 @@ def apply(
     Raises:
         VideoError: a video cannot be decoded; none is left out in silence.
     """
-    fabric = fabric or Fabric(devices=1)
+    if fabric is None:
+        from lightning_fabric import Fabric  # slow to import, and prediction comes by this file without it
+
+        fabric = Fabric(devices=1)
     if fabric.device.type == "cpu":
         keep_freed_memory()
     was_training = model.training

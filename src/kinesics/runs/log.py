@@ -16,7 +16,7 @@ from kinesics.files import write_json, write_text
 from kinesics.plots.curves import plot_curves
 from kinesics.version import __version__
 
-PACKAGES = ("torch", "lightning-fabric", "av", "numpy", "safetensors", "torchmetrics", "opencv-contrib-python-headless")
+PACKAGES = ("torch", "lightning-fabric", "av", "numpy", "safetensors", "opencv-contrib-python-headless")
 COLUMNS = (
     "epoch",
     "train_loss",
