@@ -16,6 +16,9 @@ from typing import Any
 
 from kinesics.errors import KinesicsError, UserError
 
+PathLike = str | os.PathLike[str]
+"""A path as text or as an object, such as a `Path` or a `Run`."""
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:

@@ -17,8 +17,8 @@ from kinesics.inference.scorer import score
 from kinesics.metrics.accuracy import Metrics, pool
 from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
 from kinesics.progress import Watch
-from kinesics.runs.checkpoint import CHECKPOINT
 from kinesics.runs.model_file import load_model
+from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
 from kinesics.settings import Recipe
 from kinesics.training.loop import Task
 from kinesics.training.train import check_run_folder, train_task
@@ -116,13 +116,9 @@ def run_fold(
         names = ", ".join(manifest.classes[label] for label in sorted(missing))
         raise UserError(f"{manifest.path}: fold {fold} holds all clips of {names}; no other fold can teach them")
     task = Task(manifest.classes, train, (), manifest.multi_label)
-    started = (out / CHECKPOINT).is_file()
-    if started:
-        check_run_folder(out, recipe, manifest, resume=True)
-        if (out / "scores.npz").is_file():
-            return Scores.load(out / "scores.npz")
-    else:
-        (out / "recipe.json").unlink(missing_ok=True)  # stopped before its first checkpoint: nothing to go on with
+    started = (out / RECIPE_NAME).is_file()
+    if started and check_run_folder(out, recipe, manifest, resume=True) and (out / SCORES_NAME).is_file():
+        return Scores.load(out / SCORES_NAME)
     train_task(recipe, task, manifest, out, resume=started, watch=watch, device=device, num_workers=num_workers)
     model, contract = load_model(out)
     scores = score(
@@ -133,8 +129,14 @@ def run_fold(
         multi_label=manifest.multi_label,
         num_workers=num_workers,
         fabric=make_fabric(recipe.optim.precision, device),
-        record={**contract.record, "fold": fold, "model": contract.model, "views": views},
+        record={
+            **contract.record,
+            "fold": fold,
+            "model": contract.model,
+            "views": views,
+            "precision": recipe.optim.precision,
+        },
         watch=watch,
     )
-    scores.save(out / "scores.npz")
+    scores.save(out / SCORES_NAME)
     return scores

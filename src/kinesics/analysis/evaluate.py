@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError, unknown
-from kinesics.files import read_text, write_json
+from kinesics.files import write_json
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.inference.scorer import score
 from kinesics.metrics.accuracy import Metrics, write_confusion_csv, write_per_class_csv
@@ -26,6 +25,7 @@ from kinesics.plots.confusion import plot_confusion
 from kinesics.progress import Watch
 from kinesics.runs.log import versions
 from kinesics.runs.model_file import Contract, find_model, load_model
+from kinesics.runs.run import Run
 from kinesics.settings import from_dict
 from kinesics.training.train import check_modality
 from kinesics.values import Scores, VideoItem
@@ -68,6 +68,7 @@ def test(
         "recipe": contract.record.get("recipe"),
         "seed": contract.record.get("seed"),
         "temperature": contract.temperature,
+        "precision": "fp32",
         "versions": versions(),
     }
     scores = score(
@@ -118,7 +119,7 @@ def open_run(
         UserError: one of them is not there, or they do not fit.
     """
     model, contract = load_model(run)
-    manifest = read_manifest(Path(data), flow) if data else read_manifest(manifest_of(run), flow or flow_of(run))
+    manifest = read_manifest(Path(data), flow) if data else read_manifest(Run(run).manifest, flow or Run(run).flow)
     check_flow(manifest, contract)
     if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
         watch.say(f"{manifest.path} has changed since the training; this is about what it says now")
@@ -129,26 +130,6 @@ def home_of(run: Path) -> Path:
     """The folder in which what comes of a run's model is written: the run, or the folder of a model alone."""
     folder = find_model(run)
     return folder.parent if folder.name in ("best", "last") else folder
-
-
-def manifest_of(run: Path) -> Path:
-    """The manifest that a run was trained on, as its record says. Raises UserError where it is not known or gone."""
-    path = run / "run.json"
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; name the manifest to test on with --data")
-    try:
-        manifest = Path(json.loads(read_text(path, "the record of a run"))["manifest"])
-    except (ValueError, KeyError, TypeError):
-        raise UserError(f"{path}: not a record of a run; name the manifest to test on with --data") from None
-    if not manifest.is_file():
-        raise UserError(f"{manifest}: the manifest of this run is gone; name another with --data")
-    return manifest
-
-
-def flow_of(run: Path) -> Path | None:
-    """The folder of flow that a run was trained on; None without one, or where it is gone."""
-    folder = json.loads(read_text(run / "run.json", "the record of a run")).get("flow_folder")
-    return Path(folder) if folder and Path(folder).is_dir() else None
 
 
 def known_items(

@@ -11,6 +11,7 @@ from kinesics.metrics.accuracy import Metrics
 from kinesics.metrics.fusion import fuse
 from kinesics.metrics.hierarchy import find_hierarchy
 from kinesics.recipes import stream_weights
+from kinesics.runs.run import Run
 from kinesics.values import Scores
 
 
@@ -44,14 +45,5 @@ def fuse_runs(
 
 
 def score_file(run: Path, split: str, views: str) -> Path:
-    """Where a run's scores lie. Raises UserError where there are none."""
-    if run.is_file():
-        return run
-    places = (run / f"{split}-{views}" / "scores.npz", run / "scores.npz")
-    for place in places:
-        if place.is_file():
-            return place
-    raise UserError(
-        f"{run}: no scores of split {split} with views {views}; `kinesics test {run} --split {split} --views {views}` "
-        "writes them"
-    )
+    """Where a run's scores lie; a score file is itself. Raises UserError where there are none."""
+    return run if run.is_file() else Run(run).score_file(split, views)

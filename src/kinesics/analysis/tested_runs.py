@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kinesics.analysis.evaluate import manifest_of
 from kinesics.analysis.fuse import score_file
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.errors import UserError
@@ -16,6 +14,7 @@ from kinesics.metrics.accuracy import Metrics, evaluate
 from kinesics.metrics.cost import Cost, cost
 from kinesics.models.recognizer import Recognizer
 from kinesics.runs.model_file import WEIGHTS_NAME, Contract, load_model
+from kinesics.runs.run import Run
 from kinesics.values import Scores
 from kinesics.video.view_plan import ViewPlan
 
@@ -119,7 +118,7 @@ def clips_of(runs: Sequence[Tested]) -> Manifest | None:
     for run in runs:
         for place in places_of(run):
             try:
-                return read_manifest(manifest_of(place))
+                return read_manifest(Run(place).manifest)
             except UserError:
                 continue  # the record is another's, or the manifest is gone
     return None
@@ -136,17 +135,3 @@ def places_of(run: Tested) -> list[Path]:
 def groups_of(manifest: Manifest | None) -> dict[str, str]:
     """The group of each clip by its id; empty where none is known."""
     return {row.id: row.group for row in manifest.rows if row.group} if manifest else {}
-
-
-def record_of(folder: Path) -> dict[str, Any]:
-    """run.json of a run; empty where there is none. Raises UserError where it is not a record."""
-    path = folder / "run.json"
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path}: not JSON ({error}); wanted the record of a run") from None
-    if not isinstance(values, dict):
-        raise UserError(f"{path}: wanted the record of a run, a JSON object")
-    return values

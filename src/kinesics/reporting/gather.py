@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,20 +17,20 @@ from kinesics.analysis.tested_runs import (
     model_of,
     places_of,
     read_tested,
-    record_of,
     record_of_scores,
 )
 from kinesics.data.manifest import Manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
-from kinesics.files import read_text
 from kinesics.metrics.accuracy import predictions
 from kinesics.metrics.calibration import Bin, believed, judged, reliability
 from kinesics.metrics.losses import video_losses
 from kinesics.metrics.significance import hits
 from kinesics.reporting.latency import Latency, measure
 from kinesics.reporting.reproduce import test_command, train_command
-from kinesics.settings import Recipe, from_json
+from kinesics.runs.run import RECIPE_NAME, RECORD_NAME
+from kinesics.runs.run import Run as RunFolder
+from kinesics.settings import Recipe
 from kinesics.values import VideoItem
 from kinesics.video.view_plan import ViewPlan
 
@@ -134,14 +132,15 @@ def gather_run(run: Tested, device: str) -> Run:
     """One run with what its folder holds and what its model takes."""
     folds = sorted(run.folder.glob("fold-*"))
     home = folds[0] if folds and "pooled" in run.scores.record else run.folder
-    text = home / "recipe.json"
-    recipe = from_json(Recipe, read_text(text, "the recipe of a run"), str(text)) if text.is_file() else None
-    record, scored = record_of(home), record_of_scores(run.scores)
+    folder = RunFolder(home)
+    recipe = folder.recipe if (home / RECIPE_NAME).is_file() else None
+    record = folder.record if (home / RECORD_NAME).is_file() else {}
+    scored = record_of_scores(run.scores)
     commands = []
     if recipe is not None:
-        place = str(record.get("manifest", "set.csv")), str(run.folder)
+        place = manifest_named(folder, record), str(run.folder)
         views = str(scored.get("views", "one"))
-        flow = record.get("flow_folder")
+        flow = str(folder.flow) if record and folder.flow else record.get("flow_folder")
         commands.append(train_command(recipe, *place, folds=views if home in folds else None, flow=flow))
     if "split" in scored:
         commands.append(test_command(str(run.folder), scored))
@@ -149,19 +148,19 @@ def gather_run(run: Tested, device: str) -> Run:
         tested=run,
         recipe=recipe,
         record=record,
-        log=log_of(run.folder),
+        log=RunFolder(run.folder).log,
         bins=reliability(*judged(believed(run.scores))),
         latency=latency_of(run, device),
         commands=tuple(commands),
     )
 
 
-def log_of(folder: Path) -> tuple[dict[str, str], ...]:
-    """The epochs of log.csv; none where there is no such file."""
-    path = folder / "log.csv"
-    if not path.is_file():
-        return ()
-    return tuple(csv.DictReader(io.StringIO(read_text(path, "the log of a run"))))
+def manifest_named(folder: RunFolder, record: Mapping[str, Any]) -> str:
+    """A run's manifest for a command: its path, or what the record calls it where it is gone."""
+    try:
+        return str(folder.manifest)
+    except UserError:
+        return str(record.get("manifest_absolute") or record.get("manifest") or "set.csv")
 
 
 def latency_of(run: Tested, device: str) -> Latency | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +17,17 @@ from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.data.mirror import unpaired
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
-from kinesics.files import read_text, write_json
+from kinesics.files import PathLike, write_json
 from kinesics.models.build import create_model, fixes_steps
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.weights.load import load_weights
 from kinesics.progress import Watch
+from kinesics.runs.checkpoint import CHECKPOINT
+from kinesics.runs.lock import locked
 from kinesics.runs.log import RunLog, machine, versions, write_record
-from kinesics.runs.model_file import Contract
-from kinesics.settings import Recipe, from_json
+from kinesics.runs.model_file import WEIGHTS_NAME, Contract
+from kinesics.runs.run import RECIPE_NAME, Run, path_record
+from kinesics.settings import Recipe
 from kinesics.training.head_fit import start_head
 from kinesics.training.loop import Task, train_model
 from kinesics.values import VideoItem
@@ -31,27 +35,36 @@ from kinesics.video.view_plan import view_plan
 
 
 def train(
-    recipe: Recipe,
-    data: Path | str,
-    out: Path | str,
+    recipe: Recipe | None,
+    data: PathLike | None,
+    out: PathLike,
     *,
-    flow: Path | str | None = None,
+    flow: PathLike | None = None,
     resume: bool = False,
     watch: Watch | None = None,
     device: str = "auto",
     num_workers: int | None = None,
     checkpoint_batches: int = 0,
-) -> Path:
-    """Train on split `train` of the manifest `data`, choose the best epoch by `val`; gives the run folder, `out`.
+) -> Run:
+    """Train on split `train` of the manifest `data`, choose the best epoch by `val`; gives the run in the folder `out`.
 
     flow: the folder of `kinesics flow`, for a recipe that takes flow.
-    Under `torchrun` all of its processes train together.
+    resume: go on with the run in `out`; recipe, data and flow are those of its record where they are None. Its number
+    of epochs may be larger than before, which the record says.
+    Under `torchrun` all of its processes train together. A run that ended before its first checkpoint starts again.
 
     Raises:
-        UserError: the manifest, the recipe or the run folder do not serve; the line says why.
+        UserError: the manifest, the recipe or the run folder do not fit; the message says why.
         VideoError, KinesicsError: a video or the loss failed on the way; the last checkpoint is kept.
     """
-    manifest = read_manifest(Path(data), flow)
+    if resume:
+        before = Run(Path(out))
+        recipe = before.recipe if recipe is None else recipe
+        flow = before.flow if flow is None and data is None else flow
+        data = before.manifest if data is None else data
+    if recipe is None or data is None:
+        raise UserError("a new training needs a recipe and a manifest; only a resumed one knows them from its record")
+    manifest = read_manifest(Path(data), None if flow is None else Path(flow))
     task = Task(
         manifest.classes,
         labelled(manifest.items("train"), manifest, "train"),
@@ -82,17 +95,43 @@ def train_task(
     device: str = "auto",
     num_workers: int | None = None,
     checkpoint_batches: int = 0,
-) -> Path:
+) -> Run:
     """`train` on videos that are already chosen, such as all folds but one."""
     watch = watch or Watch()
     check_modality(recipe.input.modality, manifest)
-    check_run_folder(out, recipe, manifest, resume=resume)
+    if out.is_file():
+        raise UserError(f"{out}: is a file; expected a folder for the run")
     fabric = make_fabric(recipe.optim.precision, device)
     if fabric.device.type == "cpu":
         keep_freed_memory()
-    with fabric.rank_zero_first():
-        model = build(recipe, task, watch)
-    contract = Contract(
+    with locked(out) if fabric.is_global_zero else nullcontext():
+        has_state = check_run_folder(out, recipe, manifest, resume=resume)
+        with fabric.rank_zero_first():
+            model = build(recipe, task, watch)
+        announce(recipe, task, fabric, watch)
+        if recipe.optim.head_start == "probe" and not has_state:
+            start_head(model, task, recipe, fabric=fabric, watch=watch, num_workers=num_workers)
+        if fabric.is_global_zero:
+            write_records(out, recipe, task, manifest, fabric, has_state=has_state)
+        train_model(
+            recipe,
+            task,
+            model,
+            out,
+            fabric=fabric,
+            contract=contract_of(recipe, task, manifest, model),
+            watch=watch if fabric.is_global_zero else Watch(),
+            log=RunLog(out, enabled=fabric.is_global_zero),
+            resume=has_state,
+            num_workers=num_workers,
+            checkpoint_batches=checkpoint_batches,
+        )
+    return Run(out)
+
+
+def contract_of(recipe: Recipe, task: Task, manifest: Manifest, model: Recognizer) -> Contract:
+    """What the trained model's file says about itself."""
+    return Contract(
         model=recipe.model.name,
         arguments=model.arguments,
         classes=task.classes,
@@ -103,6 +142,10 @@ def train_task(
         plan=view_plan("one", recipe.input).to_dict(),
         record={"recipe": recipe.name, "seed": recipe.seed, "manifest_sha256": manifest.sha256} | flow_record(manifest),
     )
+
+
+def announce(recipe: Recipe, task: Task, fabric: Fabric, watch: Watch) -> None:
+    """Say what is not in the recipe: the scaled learning rate, and classes that flipping does not swap."""
     scale = fabric.world_size * recipe.optim.accumulate
     if scale > 1:
         watch.say(
@@ -110,31 +153,11 @@ def train_task(
             f"{fabric.world_size} devices × {recipe.optim.accumulate} accumulated batches of {recipe.optim.batch_size}"
         )
     for name in unpaired(task.classes) if recipe.input.flip else ():
-        watch.say(
-            f"flip: class '{name}' speaks of a side but has no mirror image among the classes; it keeps its label"
-        )
-    if recipe.optim.head_start == "probe" and not resume:
-        start_head(model, task, recipe, fabric=fabric, watch=watch, num_workers=num_workers)
-    if fabric.is_global_zero and not resume:
-        write_json(out / "recipe.json", recipe)
-        write_record(out, run_record(recipe, task, manifest, fabric, scale))
-    return train_model(
-        recipe,
-        task,
-        model,
-        out,
-        fabric=fabric,
-        contract=contract,
-        watch=watch if fabric.is_global_zero else Watch(),
-        log=RunLog(out, enabled=fabric.is_global_zero),
-        resume=resume,
-        num_workers=num_workers,
-        checkpoint_batches=checkpoint_batches,
-    )
+        watch.say(f"flip: class '{name}' names a side, and no class is its mirror image; it keeps its label")
 
 
 def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
-    """The recipe's network with its weights loaded, and what was loaded told to `watch`."""
+    """The recipe's network with its weights loaded, and `watch` hears what was loaded."""
     torch.manual_seed(recipe.seed)
     settings = recipe.model
     arguments = {"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments}
@@ -154,14 +177,12 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
 
 
 def check_modality(modality: str, manifest: Manifest) -> None:
-    """Raise UserError where flow is wanted and not given, or given and not wanted."""
+    """Raise UserError where flow is needed and not given, or given and not used."""
     if modality == "flow" and manifest.flow is None:
-        raise UserError(
-            "this takes optical flow: name its folder with --flow; `kinesics flow set.csv --out …` makes one"
-        )
+        raise UserError("this takes optical flow; expected the folder of its flow, which `kinesics flow` makes")
     if modality != "flow" and manifest.flow is not None:
         raise UserError(
-            f"{manifest.flow.path}: flow is given, and this takes frames; leave --flow out or take a flow recipe"
+            f"{manifest.flow.path}: flow is given, and this takes frames; leave it out, or take a recipe for flow"
         )
 
 
@@ -176,30 +197,48 @@ def labelled(items: Sequence[VideoItem], manifest: Manifest, split: str) -> Sequ
         found = Counter(row.split or "(empty)" for row in manifest.rows)
         counts = ", ".join(f"{name}: {count}" for name, count in found.items())
         raise UserError(
-            f"{manifest.path}: no usable rows with split '{split}' (found {counts}); "
-            f"`kinesics prepare {manifest.path.name} --format csv --split random --out …` assigns splits"
+            f"{manifest.path}: no usable rows with split '{split}' (found {counts}); `kinesics prepare` assigns splits"
         )
     if len({label for item in items for label in item.labels}) < 2:
-        raise UserError(f"{manifest.path}: split '{split}' has one class; wanted two or more to tell apart")
+        raise UserError(f"{manifest.path}: split '{split}' has one class; expected two or more")
     return items
 
 
-def check_run_folder(out: Path, recipe: Recipe, manifest: Manifest, *, resume: bool) -> None:
-    """Raises UserError where `out` cannot take this run: it holds another, or nothing that could be resumed."""
-    stored = out / "recipe.json"
+def check_run_folder(out: Path, recipe: Recipe, manifest: Manifest, *, resume: bool) -> bool:
+    """Whether the run in `out` goes on from a checkpoint; it starts from the beginning otherwise.
+
+    Raises:
+        RunExistsError: `out` holds a run and it is not to be resumed.
+        UserError: there is no run to resume, or one with other settings or of another manifest.
+    """
+    if not (out / RECIPE_NAME).is_file():
+        if resume:
+            raise UserError(f"{out / RECIPE_NAME}: no such file; expected the recipe of a run to resume")
+        return False
+    before = Run(out)
+    num_epochs = len(before.log)
+    if not (out / CHECKPOINT).is_file():
+        has_model = (out / "best" / WEIGHTS_NAME).is_file()
+        if has_model and (num_epochs != 1 or before.recipe.optim.epochs == 1):
+            raise UserError(f"{out}: holds a trained model and no checkpoint to go on from; name another folder")
+        return False  # it ended before its first checkpoint
     if not resume:
-        if out.is_file():
-            raise UserError(f"{out}: is a file; wanted a folder for the run")
-        if stored.exists():
-            raise UserError(f"{out}: already holds a run; add --resume to go on with it, or name another folder")
-        return
-    before = from_json(Recipe, read_text(stored, "the recipe of a run to resume"), str(stored))
-    if before != recipe:
-        changed = differing(dataclasses.asdict(before), dataclasses.asdict(recipe))
+        raise RunExistsError(f"{out}: already holds a run; resume it, or name another folder")
+    settings = before.recipe
+    changed = differing(
+        dataclasses.asdict(settings.with_changes({"optim.epochs": recipe.optim.epochs})), dataclasses.asdict(recipe)
+    )
+    if changed:
         raise UserError(f"{out}: was trained with other settings ({'; '.join(changed)}); resume with the same")
-    from_run = read_text(out / "run.json", "the record of a run to resume")
-    if manifest.sha256 not in from_run:
+    if recipe.optim.epochs < min(num_epochs, settings.optim.epochs):
+        raise UserError(f"{out}: optim.epochs is {recipe.optim.epochs}; expected {num_epochs}, which are done, or more")
+    if before.record.get("manifest_sha256") != manifest.sha256:
         raise UserError(f"{out}: was trained on another manifest than {manifest.path} is now; start a new run")
+    return True
+
+
+class RunExistsError(UserError):
+    """A new training was asked for in the folder of a run."""
 
 
 def differing(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
@@ -213,20 +252,38 @@ def differing(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> 
     return lines
 
 
-def run_record(recipe: Recipe, task: Task, manifest: Manifest, fabric: Fabric, scale: int) -> dict[str, Any]:
+def write_records(
+    out: Path, recipe: Recipe, task: Task, manifest: Manifest, fabric: Fabric, *, has_state: bool
+) -> None:
+    """Write recipe.json and run.json of a new run; of a resumed one, what has changed since."""
+    if not has_state:
+        write_json(out / RECIPE_NAME, recipe)
+        write_record(out, run_record(recipe, task, manifest, fabric, out))
+        return
+    before = Run(out)
+    epochs = before.recipe.optim.epochs
+    if epochs == recipe.optim.epochs:
+        return
+    change = {"setting": "optim.epochs", "before": epochs, "now": recipe.optim.epochs, "after_epoch": len(before.log)}
+    record = before.record
+    write_record(out, {**record, "changes": [*record.get("changes", []), change]})
+    write_json(out / RECIPE_NAME, recipe)
+
+
+def run_record(recipe: Recipe, task: Task, manifest: Manifest, fabric: Fabric, out: Path) -> dict[str, Any]:
     """run.json: all that is needed to say what this run is."""
     return {
         "recipe": recipe.name,
         "model": recipe.model.name,
         "seed": recipe.seed,
-        "manifest": str(manifest.path.resolve()),
+        **path_record("manifest", manifest.path, out),
         "manifest_sha256": manifest.sha256,
-        "flow_folder": str(manifest.flow.path.resolve()) if manifest.flow else None,
+        **path_record("flow_folder", manifest.flow.path if manifest.flow else None, out),
         "classes": len(task.classes),
         "videos": {"train": len(task.train), "val": len(task.val)},
         "status": dict(Counter(row.status or "unchecked" for row in manifest.rows)),
         "devices": fabric.world_size,
-        "learning_rate_scaled": recipe.optim.learning_rate * scale,
+        "learning_rate_scaled": recipe.optim.learning_rate * fabric.world_size * recipe.optim.accumulate,
         "versions": versions(),
         "machine": machine(),
     }
