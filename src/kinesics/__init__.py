@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from kinesics.models.system import System
     from kinesics.recipes import recipe
     from kinesics.reporting.build import report
+    from kinesics.runs.run import Run
     from kinesics.training.train import train
     from kinesics.values import Prediction, Scores
 
@@ -49,11 +50,13 @@ _HOMES = {
     "test": "kinesics.analysis.evaluate",
     "train": "kinesics.training.train",
     "Prediction": "kinesics.values",
+    "Run": "kinesics.runs.run",
     "Scores": "kinesics.values",
 }
 
 __all__ = [
     "Prediction",
+    "Run",
     "Scores",
     "System",
     "__version__",

@@ -159,7 +159,7 @@ def test_none_of_these_in_every_form_of_answer(run: Path, tiny_set: Path, capsys
     assert line["labels"] == {name: pytest.approx(p, abs=1e-6) for name, p in found}
     assert line["threshold"] == 0.999
     assert texts(found) == (f"none of these ({found.labels[0]}?)", f"{found.probability:.0%}".replace("%", " %"))
-    assert COMMANDS["predict"].run([str(run), str(clip), "--device", "cpu", "--workers", "0"]) == 0
+    assert COMMANDS["predict"].run([str(run), str(clip), "--device", "cpu", "--num-workers", "0"]) == 0
     table = capsys.readouterr().out
     assert "none of these" in table
     set_threshold(run, 0.0)
@@ -179,7 +179,7 @@ def test_the_command_on_a_trained_run(
     tiny_set: Path, others: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = train(tiny_recipe(epochs=1), tiny_set, tmp_path / "run", device="cpu", num_workers=0)
-    words = [str(run), "--none", str(others), "--false-alarms", "0.5", "--device", "cpu", "--workers", "0"]
+    words = [str(run), "--none", str(others), "--false-alarms", "0.5", "--device", "cpu", "--num-workers", "0"]
     COMMANDS["calibrate"].run(words)
     told = capsys.readouterr().out
     assert "from 4 clips of split val" in told
@@ -190,7 +190,7 @@ def test_the_command_on_a_trained_run(
     assert answer["num_none_called"] <= 4
     assert json.loads((run / "best/model.json").read_text())["threshold"] == answer["threshold"]
     videos = [str(item.path) for item in read_manifest(others).items()]
-    COMMANDS["predict"].run([str(run), *videos, "--json", "--device", "cpu", "--workers", "0"])
+    COMMANDS["predict"].run([str(run), *videos, "--json", "--device", "cpu", "--num-workers", "0"])
     labels = [json.loads(line)["label"] for line in capsys.readouterr().out.splitlines()]
     assert sum(label != NONE_OF_THESE for label in labels) == answer["num_none_called"]
 

@@ -109,7 +109,7 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
         compare([a])
     with pytest.raises(UserError, match="stands there twice"):
         compare([a, a])
-    with pytest.raises(UserError, match=r"`kinesics test .*a --split test --views 25x10`"):
+    with pytest.raises(UserError, match=r"no scores of split test with views 25x10; `kinesics test"):
         compare([a, b], views="25x10")
 
 

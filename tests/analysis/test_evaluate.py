@@ -16,7 +16,7 @@ from kinesics.errors import UserError
 from kinesics.values import Scores
 from tests.inference.test_predictor import make_run
 
-QUICK = ("--device", "cpu", "--workers", "0")
+QUICK = ("--device", "cpu", "--num-workers", "0")
 
 
 def test_two_levels_by_a_file(tiny_set: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -178,11 +178,11 @@ def test_the_whole_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     )
     assert code == 0, err
     small = ["--backbone", "resnet18", "--weights", "None", "--num-segments", "3", "--resize", "32", "--size", "32"]
-    quick = ["--epochs", "1", "--batch-size", "4", "--workers", "0", "--device", "cpu"]
+    quick = ["--epochs", "1", "--batch-size", "4", "--num-workers", "0", "--device", "cpu"]
     code, out, err = call("train", "tsm", "--data", data, "--out", run, *small, *quick, capsys=capsys)
     assert code == 0, err
     assert run in out
-    code, out, err = call("test", run, "--device", "cpu", "--workers", "0", "--json", capsys=capsys)
+    code, out, err = call("test", run, "--device", "cpu", "--num-workers", "0", "--json", capsys=capsys)
     assert code == 0, err
     assert Path(json.loads(out)["folder"]) == tmp_path / "run" / "test-one"
     assert {p.name for p in (tmp_path / "run/test-one").iterdir()} == {
@@ -193,7 +193,7 @@ def test_the_whole_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
         "confusion.png",
     }
     (tmp_path / "videos/left/broken.mp4").write_bytes(b"nonsense")
-    code, out, err = call("predict", run, str(tmp_path / "videos/left"), "--json", "--workers", "0", capsys=capsys)
+    code, out, err = call("predict", run, str(tmp_path / "videos/left"), "--json", "--num-workers", "0", capsys=capsys)
     answers = [json.loads(line) for line in out.splitlines()]
     assert len(answers) == 9
     assert [Path(a["path"]).name for a in answers if "error" in a] == ["broken.mp4"]
@@ -203,7 +203,7 @@ def test_the_whole_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
 def test_interrupting_says_how_to_go_on(tmp_path: Path) -> None:
     data = make_set(tmp_path, train=4, val=0, test=0)
     words = ["train", "tsm", "--backbone", "resnet18", "--weights", "None", "--resize", "32", "--size", "32"]
-    words += ["--data", str(data), "--out", str(tmp_path / "run"), "--epochs", "500", "--workers", "1"]
+    words += ["--data", str(data), "--out", str(tmp_path / "run"), "--epochs", "500", "--num-workers", "1"]
     program = [sys.executable, "-c", "from kinesics.cli import main; main()", *words]
     process = subprocess.Popen(program, stderr=subprocess.PIPE, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     deadline = time.monotonic() + 60

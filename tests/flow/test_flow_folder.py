@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -94,7 +95,7 @@ def test_folds_of_flow_at_two_levels(tiny_set: Path, flow: Path, tmp_path: Path)
 
 
 def test_flow_that_does_not_fit_is_refused(tiny_set: Path, flow: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="takes optical flow: name its folder with --flow"):
+    with pytest.raises(UserError, match="takes optical flow; expected the folder of its flow"):
         train(small(), tiny_set, tmp_path / "a", num_workers=0, device="cpu")
     rgb = dataclasses.replace(small(), input=dataclasses.replace(small().input, modality="rgb"))
     with pytest.raises(UserError, match="flow is given, and this takes frames"):
@@ -106,11 +107,12 @@ def test_flow_that_does_not_fit_is_refused(tiny_set: Path, flow: Path, tmp_path:
     extract_flow(tiny_set, tmp_path / "other", FlowSettings("farneback", 10.0, 32), workers=2)
     with pytest.raises(UserError, match=r"holds flow of bound 10\.0; the model learned from .*bound=5\.0"):
         evaluate(run, flow=tmp_path / "other", num_workers=0, device="cpu")
-    with pytest.raises(UserError, match="name its folder with --flow"):
+    with pytest.raises(UserError, match="takes optical flow; expected the folder"):
         evaluate(run, tiny_set, num_workers=0, device="cpu")
     record = run / "run.json"
-    record.write_text(record.read_text().replace(str(flow), str(tmp_path / "gone")))
-    with pytest.raises(UserError, match="name its folder with --flow"):
+    values = json.loads(record.read_text())
+    record.write_text(json.dumps({**values, "flow_folder": "../gone", "flow_folder_absolute": str(tmp_path / "gone")}))
+    with pytest.raises(UserError, match="takes optical flow; expected the folder"):
         evaluate(run, num_workers=0, device="cpu")
 
 

@@ -297,7 +297,7 @@ def test_the_command(tiny_runs: tuple[Path, Path], tmp_path: Path, capsys: pytes
         report(tiny_runs, tmp_path / "site")
     with pytest.raises(UserError, match="a run or more, found none"):
         report([], tmp_path / "r")
-    with pytest.raises(UserError, match=r"`kinesics test .* --split val --views one`"):
+    with pytest.raises(UserError, match=r"no scores of split val with views one; `kinesics test .*`"):
         report(tiny_runs, tmp_path / "r", split="val")
     with pytest.raises(UserError, match="from 0 up, found -1"):
         report(tiny_runs, tmp_path / "r", clips=-1)

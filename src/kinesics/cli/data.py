@@ -76,7 +76,7 @@ def flow(
     bound: float = 20.0,
     short_side: int = 256,
     device: Literal["auto", "cpu", "cuda"] = "auto",
-    workers: int | None = None,
+    num_workers: int | None = None,
     stall_seconds: float = 300.0,
 ) -> int:
     """Extract the optical flow of a manifest's videos.
@@ -89,7 +89,7 @@ def flow(
         bound: Movement that is kept, in pixels; what is farther counts as this far.
         short_side: Of the pictures that flow is computed on, in pixels.
         device: Where tvl1 computes; auto takes a GPU where there is one.
-        workers: Videos at a time; one a core by default.
+        num_workers: Videos at a time; one per core by default.
         stall_seconds: How long a video may give no frame before it is given up.
     """
     from kinesics.cli.console import say
@@ -104,7 +104,7 @@ def flow(
             out,
             FlowSettings(method, bound, short_side, warp),
             device=device,
-            workers=workers,
+            workers=num_workers,
             stall_seconds=stall_seconds,
             progress=progress,
         )

@@ -30,7 +30,7 @@ def predict_videos(
     views: str,
     batch_size: int,
     device: str,
-    workers: int | None,
+    num_workers: int | None,
 ) -> int:
     """Predict and print; gives 0, or 1 where a video could not be decoded or a copy could not be written."""
     if top < 1:
@@ -50,7 +50,7 @@ def predict_videos(
         warn(f"{len(found.videos) - len(todo)} videos are in {into} already")
     if without := [name for path, name in names.items() if path not in todo and not name.is_file()]:
         warn(f"{len(without)} of them have no copy in {annotated}; predict without --out to make it")
-    outcomes = predictor.predict_many(todo, plan=views, top=top, batch_size=batch_size, num_workers=workers)
+    outcomes = predictor.predict_many(todo, plan=views, top=top, batch_size=batch_size, num_workers=num_workers)
     failed_copies: list[Path] = []
     if names:  # before it is written, so that an answer in the file has its copy
         outcomes = with_copies(outcomes, names, failed_copies)

@@ -20,7 +20,7 @@ from kinesics.settings import Recipe
 class TrainFlags:
     """Train on the split `train` of a manifest; choose the best epoch by `val`."""
 
-    data: Path
+    data: Path | None
     """The manifest that `kinesics prepare` wrote."""
     out: Path
     """Folder of the run."""
@@ -32,11 +32,11 @@ class TrainFlags:
     model_args: tuple[str, ...] = ()
     """Arguments of the system and head: direction=past head=ordered."""
     resume: bool = False
-    """Go on with the run in --out where it stopped."""
+    """Go on with the run in --out where it stopped; no recipe and no other flags are needed. --epochs may be more."""
     device: Device = "auto"
     """Where to compute."""
-    workers: int | None = None
-    """Decoding processes; as many as cores, four at most, by default."""
+    num_workers: int | None = None
+    """Decoding processes; as many as cores by default."""
     checkpoint_batches: int = 0
     """Save the state every so many batches too, not only after each epoch."""
 
@@ -62,8 +62,8 @@ class CrossFlags:
     """CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none."""
     device: Device = "auto"
     """Where to compute."""
-    workers: int | None = None
-    """Decoding processes; as many as cores, four at most, by default."""
+    num_workers: int | None = None
+    """Decoding processes; as many as cores by default."""
 
 
 def train(words: list[str]) -> int:
@@ -71,21 +71,25 @@ def train(words: list[str]) -> int:
     flags = recipe_flags(TrainFlags, words, "train")
     from kinesics.cli.console import say
     from kinesics.cli.progress import BarListener
+    from kinesics.training.train import RunExistsError
     from kinesics.training.train import train as run_train
 
     check_writable(flags.out)
     with BarListener() as watch:
-        run = run_train(
-            with_arguments(flags.recipe, flags.model_args),
-            flags.data,
-            flags.out,
-            flow=flags.flow,
-            resume=flags.resume,
-            watch=watch,
-            device=flags.device,
-            num_workers=flags.workers,
-            checkpoint_batches=flags.checkpoint_batches,
-        )
+        try:
+            run = run_train(
+                with_arguments(flags.recipe, flags.model_args),
+                flags.data,
+                flags.out,
+                flow=flags.flow,
+                resume=flags.resume,
+                watch=watch,
+                device=flags.device,
+                num_workers=flags.num_workers,
+                checkpoint_batches=flags.checkpoint_batches,
+            )
+        except RunExistsError as error:
+            raise UserError(f"{error}; kinesics train --resume --out {flags.out} goes on with it") from error
     say(f"the best model is in {run / 'best'}; next: kinesics test {run}")
     return 0
 
@@ -107,7 +111,7 @@ def cross_validate(words: list[str]) -> int:
             views=flags.views,
             hierarchy=flags.hierarchy,
             device=flags.device,
-            num_workers=flags.workers,
+            num_workers=flags.num_workers,
             watch=watch,
         )
     show_cross_validation(result)
@@ -118,6 +122,8 @@ def recipe_flags(kind: type[Any], words: list[str], command: str) -> Any:
     """The flags of a command that takes a recipe: its name comes first, and its settings are the flags' defaults."""
     from kinesics.recipes import RECIPES, recipe
 
+    if (not words or words[0].startswith("-")) and command == "train" and "--resume" in words:
+        return resume_flags(kind, words)
     if not words or words[0].startswith("-"):
         if set(words) & {"-h", "--help"}:
             words = [next(iter(RECIPES)), "--help"]
@@ -134,6 +140,18 @@ def recipe_flags(kind: type[Any], words: list[str], command: str) -> Any:
         default=kind(data=tyro.MISSING, out=tyro.MISSING, recipe=made),
         description=f"{kind.__doc__}\n\n{(RECIPES[name].__doc__ or '').strip()}",
     )
+
+
+def resume_flags(kind: type[Any], words: list[str]) -> Any:
+    """The flags of `kinesics train --resume --out RUN`: recipe, manifest and flow are those of the run."""
+    from kinesics.runs.run import Run
+
+    out = value_of(words, "--out")
+    if out is None:
+        raise UserError("kinesics train --resume: expected --out with the folder of the run")
+    made = Run(Path(out)).recipe
+    start = kind(data=None, out=tyro.MISSING, recipe=made)
+    return tyro.cli(kind, args=words, prog="kinesics train --resume", default=start, description=kind.__doc__)
 
 
 def value_of(words: list[str], flag: str) -> str | None:

@@ -20,7 +20,7 @@ def test(
     hierarchy: str | None = None,
     out: Path | None = None,
     device: Device = "auto",
-    workers: int | None = None,
+    num_workers: int | None = None,
     json: bool = False,
 ) -> None:
     """Test a trained run: scores, metrics with 95 % intervals, confusion matrix.
@@ -34,7 +34,7 @@ def test(
         hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         out: Where to write; RUN/SPLIT-VIEWS by default.
         device: Where to compute.
-        workers: Decoding processes.
+        num_workers: Decoding processes; as many as cores by default.
         json: Print JSON.
     """
     from kinesics.analysis.evaluate import test as run_test
@@ -53,7 +53,7 @@ def test(
             hierarchy=hierarchy,
             out=out,
             device=device,
-            num_workers=workers,
+            num_workers=num_workers,
             watch=watch,
         )
     if json:
@@ -103,7 +103,7 @@ def calibrate(
     split: Split = "val",
     views: str = "one",
     device: Device = "auto",
-    workers: int | None = None,
+    num_workers: int | None = None,
     json: bool = False,
 ) -> None:
     """Make a run's probabilities believable, and let it answer "none of these".
@@ -117,7 +117,7 @@ def calibrate(
         split: Which videos.
         views: one, two-clip, ten-by-three, 25x10 or 25x1; as in the predictions to come.
         device: Where to compute.
-        workers: Decoding processes.
+        num_workers: Decoding processes; as many as cores by default.
         json: Print JSON.
     """
     from kinesics.analysis.calibrate import calibrate as run_calibration
@@ -135,7 +135,7 @@ def calibrate(
             split=split,
             views=views,
             device=device,
-            num_workers=workers,
+            num_workers=num_workers,
             watch=watch,
         )
     if json:
@@ -154,7 +154,7 @@ def predict(
     views: str = "one",
     batch_size: int = 8,
     device: Device = "auto",
-    workers: int | None = None,
+    num_workers: int | None = None,
 ) -> int:
     """Predict the class of videos, or of all videos below folders.
 
@@ -168,11 +168,11 @@ def predict(
         views: one, two-clip, ten-by-three, 25x10 or 25x1.
         batch_size: Videos a step.
         device: Where to compute.
-        workers: Decoding processes.
+        num_workers: Decoding processes; as many as cores by default.
     """
     from kinesics.cli.predicting import predict_videos
 
-    return predict_videos(run, videos, out, annotate, json, top, views, batch_size, device, workers)
+    return predict_videos(run, videos, out, annotate, json, top, views, batch_size, device, num_workers)
 
 
 def models() -> None:

@@ -56,7 +56,7 @@ def prepare(
     timeout_seconds: float = 60.0,
     memory_gib: float = 8.0,
     max_pixels: int | None = None,
-    workers: int | None = None,
+    num_workers: int | None = None,
     seed: int = 0,
     progress: Progress | None = None,
     check: str = DECODE_WHOLE,
@@ -89,7 +89,7 @@ def prepare(
         timeout_seconds: Longest time to decode one file.
         memory_gib: Most address space of a decoding process.
         max_pixels: Largest height × width of a frame.
-        workers: Decoding processes; as many as cores by default.
+        num_workers: Decoding processes; as many as cores by default.
         seed: Decides the random splits.
 
     Raises:
@@ -97,7 +97,7 @@ def prepare(
             `on_bad` is `fail`.
     """
     source, out = Path(source), Path(out)
-    _check_choices(source, out, on_bad, timeout_seconds, memory_gib, workers)
+    _check_choices(source, out, on_bad, timeout_seconds, memory_gib, num_workers)
     assigned = Assigned(split, val, test, folds, seed, keep=not reassign)
     previous = {} if reassign else previous_rows(out)
     options = Options(template, class_names, columns or {}, root.absolute() if root else None, official_split)
@@ -116,7 +116,7 @@ def prepare(
     checks = verify(
         [entries[i].row for i in present],
         limits=Limits(seconds=timeout_seconds, memory_gib=memory_gib, max_pixels=max_pixels),
-        workers=workers,
+        workers=num_workers,
         journal=journal,
         progress=progress,
         check=check,

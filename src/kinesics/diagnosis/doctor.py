@@ -189,7 +189,7 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> list[Finding]:  # noqa: S1
     if not folder.is_dir():
         return []
     size = shutil.disk_usage(folder).total / 2**20
-    hint = "loaders may crash: docker run --shm-size=2g, or --workers 0" if size < MIN_SHM_MIB else ""
+    hint = "loaders may crash: docker run --shm-size=2g, or --num-workers 0" if size < MIN_SHM_MIB else ""
     return [Finding("shared memory", f"{size:,.0f} MiB in {folder}", "warning" if hint else "ok", hint)]
 
 

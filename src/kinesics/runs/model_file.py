@@ -17,7 +17,7 @@ from safetensors.torch import load_file, save_file
 
 from kinesics.checks import NotNegative, Positive, Range, check_fields, shortened
 from kinesics.errors import KinesicsError, UserError, first_line
-from kinesics.files import atomic_path, read_json, write_json
+from kinesics.files import PathLike, atomic_path, read_json, write_json
 from kinesics.models.build import MOST_CLASSES, create_model
 from kinesics.models.recognizer import Recognizer
 from kinesics.settings import from_dict
@@ -120,12 +120,13 @@ def write_contract(folder: Path, contract: Contract) -> None:
     write_json(folder / CONTRACT_NAME, contract)
 
 
-def find_model(run: Path) -> Path:
+def find_model(run: PathLike) -> Path:
     """The folder of the model file in `run`: a run (its best model), a folder with a model, or the file itself.
 
     Raises:
         UserError: there is none; the message says which file was expected.
     """
+    run = Path(run)
     if run.is_file() and run.suffix == ".safetensors":
         return run.parent
     for folder in (run / "best", run, run / "last"):
@@ -155,7 +156,7 @@ def read_contract(folder: Path) -> Contract:
     return from_dict(Contract, values, str(path))
 
 
-def load_model(run: Path) -> tuple[Recognizer, Contract]:
+def load_model(run: PathLike) -> tuple[Recognizer, Contract]:
     """The trained model of `run` in evaluation mode, and its contract. The caller's random state stays as it is.
 
     Raises:
