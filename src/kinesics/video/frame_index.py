@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -57,8 +58,13 @@ class FrameIndex:
 
         In an open GOP, frames that follow the key frame in the file are shown before it and need the GOP before, too.
         """
-        usable = [k for k in self.keys if k <= packet and self.order[k] <= self.order[packet]]
-        return usable[-1 - back] if len(usable) > back else 0
+        for place in range(bisect_right(self.keys, packet) - 1, -1, -1):
+            key = self.keys[place]
+            if self.order[key] <= self.order[packet]:
+                if back == 0:
+                    return key
+                back -= 1
+        return 0
 
     def only(self, packets: Sequence[int], *, seekable: bool) -> FrameIndex:
         """The index of those frames alone that could really be decoded, in the order they came out."""
