@@ -68,6 +68,7 @@ def test(
         "recipe": contract.record.get("recipe"),
         "seed": contract.record.get("seed"),
         "temperature": contract.temperature,
+        "threshold": contract.threshold,
         "precision": "fp32",
         "versions": versions(),
     }

@@ -10,6 +10,7 @@ from typing import Any
 from kinesics.analysis.fuse import score_file
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.errors import UserError
+from kinesics.inference.answer import AnswerRule
 from kinesics.metrics.accuracy import Metrics, evaluate
 from kinesics.metrics.cost import Cost, cost
 from kinesics.models.recognizer import Recognizer
@@ -23,7 +24,8 @@ from kinesics.video.view_plan import ViewPlan
 class Tested:
     """A run that was tested. folder: the run's own; for a fused run or a score file, the folder of the scores.
 
-    cost: of one view; None where there is no model. num_views: views of a video that were averaged.
+    cost: of one view; None where there is no model. num_views: views of a video that
+    were averaged. rule: how answers are made of the scores.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Tested:
     metrics: Metrics
     cost: Cost | None
     num_views: int
+    rule: AnswerRule
 
     @property
     def macs(self) -> int | None:
@@ -70,7 +73,18 @@ def tested(name: str, path: Path, scores: Scores) -> Tested:
         metrics=evaluate(scores),
         cost=cost(model, input_shape(model, shown)) if found is not None and shown is not None else None,
         num_views=shown.num_views if shown else 1,
+        rule=AnswerRule.of(found[1]) if found and len(runs_of(folder)) == 1 else rule_of_scores(scores),
     )
+
+
+def rule_of_scores(scores: Scores) -> AnswerRule:
+    """How answers are made of scores that no single model made: with the temperature of their record, if it has one."""
+    return AnswerRule(scores.classes, scores.multi_label, float(scores.record.get("temperature", 1.0)))
+
+
+def runs_of(folder: Path) -> list[Path]:
+    """The folders with a model that scores come from: a run, or the folds of a cross-validation."""
+    return sorted(folder.glob("fold-*")) or [folder]
 
 
 def record_of_scores(scores: Scores) -> Mapping[str, Any]:

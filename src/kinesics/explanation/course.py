@@ -85,7 +85,7 @@ def course(predictor: Predictor, path: Path, window_seconds: float | None = None
         for part in torch.split(views, AT_ONCE):
             batch = torch.unflatten(part, 0, (-1, 1)).to(predictor.device)
             logits = view_logits(predictor.model, batch, plan, multi_label=multi_label).cpu()
-            rows.append(logits.sigmoid() if multi_label else logits.softmax(1))
+            rows.append(predictor.rule.probs(logits))
     begin = np.asarray(starts) / fps
     return Course(begin, begin + length / fps, torch.cat(rows).numpy(), predictor.classes)
 

@@ -18,7 +18,7 @@ from kinesics.models.registry import parts_of
 from kinesics.models.temporal.mdt import KEY
 from kinesics.plots.flow_wheel import Flow, flow_picture, longest_of
 from kinesics.plots.saliency import Frames
-from kinesics.values import Prediction, VideoItem
+from kinesics.values import NONE_OF_THESE, Prediction, VideoItem
 from kinesics.video.flow_file import SUFFIX, pixels
 
 
@@ -27,7 +27,8 @@ class Shown:
     """One clip of a video and what is asked about it.
 
     frames: (T, H, W, 3), the time steps' pictures as the network sees them, flow as colours. seconds: their times.
-    prediction: the explained label with its probability, and the frames looked at. answer: the model's own first label.
+    prediction: the explained label with its probability, and the frames looked at. answer: the model's own first label, or
+    "none of these". answer_probability: that of its first label.
     flow: (T, H, W, 2) in pixels; None for a model of frames.
     """
 
@@ -74,9 +75,10 @@ def show(predictor: Predictor, path: Path, label: str | None = None) -> Shown:
     inputs = model.input_norm(clip[None].to(predictor.device))
     asked = Question(model, inputs, number or 0, predictor.contract.multi_label)
     logits = asked.logits()
-    if not bool(logits.isfinite().all()):
-        raise KinesicsError(f"{predictor.folder}: the model's scores are not finite numbers; its weights are damaged")
-    probs = logits.sigmoid() if asked.multi_label else logits.softmax(0)
+    try:
+        probs = predictor.rule.probs(logits[None])[0]
+    except KinesicsError as error:
+        raise KinesicsError(f"{predictor.folder}: {error}") from error
     best = int(probs.argmax())
     number = best if number is None else number
     chosen = chosen_frame(model.name, plan.frames_per_segment)
@@ -94,7 +96,7 @@ def show(predictor: Predictor, path: Path, label: str | None = None) -> Shown:
             seen.frame_indices[steps],
             seen.frame_seconds[steps],
         ),
-        answer=predictor.classes[best],
+        answer=NONE_OF_THESE if predictor.rule.is_rejected(probs) else predictor.classes[best],
         answer_probability=float(probs[best]),
         flow=flow,
     )

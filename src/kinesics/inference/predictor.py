@@ -19,6 +19,7 @@ from kinesics.devices import pick_device
 from kinesics.errors import KinesicsError, UserError, VideoError
 from kinesics.files import sha256
 from kinesics.flow.flow_folder import FlowSettings
+from kinesics.inference.answer import AnswerRule
 from kinesics.inference.decoding import Look, look, look_at_frames, looks
 from kinesics.inference.scorer import view_logits
 from kinesics.models.recognizer import Recognizer
@@ -50,6 +51,11 @@ class Predictor:
     def classes(self) -> tuple[str, ...]:
         """The names of what it can answer."""
         return self.contract.classes
+
+    @property
+    def rule(self) -> AnswerRule:
+        """How its logits become an answer."""
+        return AnswerRule.of(self.contract)
 
     @property
     def plan(self) -> ViewPlan:
@@ -165,25 +171,14 @@ class Predictor:
         clips = torch.from_numpy(np.stack([one.views for one in seen])).to(self.device)
         with torch.inference_mode():
             logits = view_logits(self.model, clips, plan, multi_label=multi_label).cpu()
-        if not bool(logits.isfinite().all()):
-            raise KinesicsError(f"{self.folder}: the model's scores are not finite numbers; its weights are damaged")
-        logits = logits / self.contract.temperature
-        probs, order = (logits.sigmoid() if multi_label else logits.softmax(1)).sort(dim=1, descending=True)
-        answers = []
-        for row, (path, one) in enumerate(zip(paths, seen, strict=True)):
-            over_half = int((probs[row] > 0.5).sum())
-            kept = None if top is None else max(top, over_half, 1)
-            answers.append(
-                Prediction(
-                    path=path,
-                    labels=tuple(self.classes[k] for k in order[row, :kept].tolist()),
-                    probabilities=tuple(probs[row, :kept].tolist()),
-                    frame_indices=one.frame_indices,
-                    frame_seconds=one.frame_seconds,
-                    threshold=self.contract.threshold,
-                )
-            )
-        return answers
+        try:
+            probs = self.rule.probs(logits)
+        except KinesicsError as error:
+            raise KinesicsError(f"{self.folder}: {error}") from error
+        return [
+            self.rule.prediction(path, row, one.frame_indices, one.frame_seconds, top)
+            for path, row, one in zip(paths, probs, seen, strict=True)
+        ]
 
 
 def load(run: Path | str, *, device: str = "auto") -> Predictor:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from kinesics.analysis.compare import Comparison, manifest_for, match_all
 from kinesics.analysis.tested_runs import (
@@ -40,12 +41,16 @@ MOST_CLIPS = 400
 
 @dataclass(frozen=True)
 class Answer:
-    """What one run says of a clip: the classes (several where multi-label), the probability of each, the loss."""
+    """What one run says of a clip: the classes (several where multi-label), the probability of each, the loss.
+
+    rejected: the answer is "none of these"; the class is the one that was nearest.
+    """
 
     classes: tuple[int, ...]
     probabilities: tuple[float, ...]
     loss: float
     right: bool
+    rejected: bool = False
 
 
 @dataclass(frozen=True)
@@ -194,7 +199,9 @@ def hardest(runs: Sequence[Tested], manifest: Manifest | None) -> tuple[Clip, ..
 def answers(run: Tested) -> dict[str, Answer]:
     """What a run says of each of its clips, by id."""
     scores = run.scores
-    claimed, probs, losses = predictions(scores.logits, scores.multi_label), scores.probs(), video_losses(scores)
+    claimed, losses = predictions(scores.logits, scores.multi_label), video_losses(scores)
+    all_probs = run.rule.probs(torch.from_numpy(scores.logits))
+    probs, rejected = all_probs.numpy(), [run.rule.is_rejected(row) for row in all_probs]
     known = scores.targets.any(axis=1)
     right = np.zeros(len(scores.ids), dtype=np.bool_)
     right[known] = hits(scores.logits[known], scores.targets[known], scores.multi_label)
@@ -203,7 +210,8 @@ def answers(run: Tested) -> dict[str, Answer]:
             classes=tuple(np.flatnonzero(claimed[row]).tolist()),
             probabilities=tuple(probs[row, claimed[row]].tolist()),
             loss=float(losses[row]),
-            right=bool(right[row]),
+            right=bool(right[row]) and not rejected[row],
+            rejected=rejected[row],
         )
         for row, name in enumerate(scores.ids)
     }
