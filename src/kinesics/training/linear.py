@@ -1,4 +1,4 @@
-"""A linear classifier fitted outright to few clips, by scikit-learn."""
+"""A linear classifier fitted to few clips: logistic regression in as few dimensions as the clips span."""
 
 from __future__ import annotations
 
@@ -7,17 +7,19 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import balanced_accuracy_score, f1_score
-from sklearn.model_selection import StratifiedGroupKFold
+from scipy.optimize import minimize
 
 Array = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.bool_]
 CHOICES = ((False, 1.0), (False, 0.1), (False, 0.01), (True, 1.0), (True, 0.1), (True, 0.01))
-"""(every feature scaled for itself, inverse strength of the penalty), the plainest first."""
+"""(whether each feature has its own scale, inverse strength of the penalty), the plainest first."""
 INNER_FOLDS = 3
-NEVER = -10.0
+CHOICE_ROWS = 400
+"""The choice of scale and penalty is made on at most so many rows: enough for a choice among six."""
+UNSEEN_LOGIT = -10.0
 """The logit of a class without a clip to learn from."""
+SMALLEST_VARIANCE = 1e-8
+MAX_ITERATIONS = 200
 
 
 @dataclass(frozen=True)
@@ -35,86 +37,143 @@ class Linear:
 def fit_linear(
     x_ND: npt.NDArray[np.floating], targets_NK: Targets, groups: Sequence[str], *, multi_label: bool = False
 ) -> Linear:
-    """Logistic regression with every class weighed alike; scale and penalty are chosen by folds that keep groups whole.
+    """Logistic regression in which all classes weigh the same; folds that keep groups whole choose scale and penalty.
 
-    Features are scaled all alike, or each to a variance of one: what differs little between clips (a small movement)
-    counts as much as what differs a lot (who is seen) then. groups: one name a clip. multi_label: a sigmoid a class.
+    Either all features share one scale, or each has a variance of one. With the second, a feature that differs little
+    between clips (a small movement) counts as much as one that differs a lot (the person).
+    groups: one name per row. multi_label: one sigmoid per class.
     """
     x = np.asarray(x_ND, dtype=np.float64)
-    each, strength = _choose(x, targets_NK, np.asarray(groups), multi_label)
-    return Scaled.of(x, each).fit(targets_NK, strength, multi_label)
+    own_scale, strength = _choose(x, targets_NK, np.asarray(groups), multi_label)
+    return Scaled.of(x, own_scale).fit(targets_NK, strength, multi_label)
 
 
 def _choose(x: Array, targets: Targets, groups: npt.NDArray[np.str_], multi_label: bool) -> tuple[bool, float]:
-    """The choice with the best accuracy on left-out groups, the first of equals or where nothing can be left out."""
+    """The choice with the best accuracy on left-out groups; the first of equals, or where nothing can be left out."""
+    from sklearn.metrics import balanced_accuracy_score, f1_score
+    from sklearn.model_selection import StratifiedGroupKFold
+
+    step = -(-len(x) // CHOICE_ROWS)
+    x, targets, groups = (rows[step // 2 :: step] if step > 1 else rows for rows in (x, targets, groups))
     rarest = targets.argmax(axis=1) if not multi_label else (targets * (1 / targets.sum(axis=0).clip(1))).argmax(axis=1)
     num_folds = min(INNER_FOLDS, len(set(groups.tolist())), int(np.bincount(rarest)[np.unique(rarest)].min()))
     if num_folds < 2 or len(np.unique(rarest)) < 2:
         return CHOICES[0]
-    found = {choice: np.empty(targets.shape) for choice in CHOICES}
-    for learn, check in StratifiedGroupKFold(num_folds, shuffle=True, random_state=0).split(x, rarest, groups):
-        scaled = {each: Scaled.of(x[learn], each) for each in (False, True)}
-        for each, strength in CHOICES:
-            found[each, strength][check] = scaled[each].fit(targets[learn], strength, multi_label)(x[check])
+    logits = {choice: np.empty(targets.shape) for choice in CHOICES}
+    for train, held_out in StratifiedGroupKFold(num_folds, shuffle=True, random_state=0).split(x, rarest, groups):
+        scaled = {own_scale: Scaled.of(x[train], own_scale) for own_scale in (False, True)}
+        for own_scale, strength in CHOICES:
+            # The penalty of all rows: a sum over fewer rows needs a larger factor to weigh the same against it.
+            fitted = scaled[own_scale].fit(targets[train], strength * step, multi_label)
+            logits[own_scale, strength][held_out] = fitted(x[held_out])
 
-    def accuracy(logits: Array) -> float:
+    def accuracy(found: Array) -> float:
         if multi_label:
-            return float(f1_score(targets, logits > 0, average="macro", zero_division=0))
-        return float(balanced_accuracy_score(targets.argmax(axis=1), logits.argmax(axis=1)))
+            return float(f1_score(targets, found > 0, average="macro", zero_division=0))
+        return float(balanced_accuracy_score(targets.argmax(axis=1), found.argmax(axis=1)))
 
-    return max(CHOICES, key=lambda choice: round(accuracy(found[choice]), 9))
+    return max(CHOICES, key=lambda choice: round(accuracy(logits[choice]), 9))
 
 
 @dataclass(frozen=True)
 class Scaled:
-    """Clips around zero on one scale, in as few dimensions as they span.
+    """Clips around zero on one scale, along their principal axes: z = (x − centre) / scale · axes.
 
-    Fewer clips than features lie in a subspace of as many dimensions as there are clips. The penalty does not mind a
-    rotation, so the regression in it is the same regression, and many times quicker: z = (x − centre) / scale · basis.
+    N clips of D features span at most min(N, D) dimensions. The penalty does not change under a rotation, so the
+    regression along the R axes is the same regression as in all D features, with fewer numbers to fit.
+    z: (N, R). axes: (D, R), orthonormal. variances: (R,) sums of squares of z.
     """
 
     z: Array
-    basis: Array | None
+    axes: Array
+    variances: Array
     centre: Array
     scale: Array
 
     @staticmethod
-    def of(x: Array, each: bool) -> Scaled:
-        """x: (N, D) features. each: every feature on a scale of its own rather than all on one."""
+    def of(x: Array, own_scale: bool) -> Scaled:
+        """x: (N, D) features. own_scale: each feature has a scale of its own, instead of one for all."""
         centre, variance = x.mean(axis=0), x.var(axis=0)
-        scale = np.sqrt(np.maximum(variance if each else np.full_like(variance, variance.mean()), 1e-8))
+        variance = variance if own_scale else np.full_like(variance, variance.mean())
+        scale = np.sqrt(np.maximum(variance, SMALLEST_VARIANCE))
         z = (x - centre) / scale
-        if len(x) >= x.shape[1]:
-            return Scaled(z, None, centre, scale)
-        basis, triangle = np.linalg.qr(z.T)
-        return Scaled(triangle.T, basis, centre, scale)
+        wide = z.shape[1] > z.shape[0]
+        values, vectors = np.linalg.eigh(z @ z.T if wide else z.T @ z)
+        kept = values > max(values[-1], 0.0) * len(values) * np.finfo(np.float64).eps
+        values, vectors = values[kept], vectors[:, kept]
+        axes = z.T @ (vectors / np.sqrt(values)) if wide else vectors
+        return Scaled(vectors * np.sqrt(values) if wide else z @ vectors, axes, values, centre, scale)
 
     def fit(self, targets: Targets, strength: float, multi_label: bool) -> Linear:
-        """The classifier of these clips, for features as they came."""
-        weight, bias = regressions(self.z, targets, strength, multi_label)
-        weight = (weight if self.basis is None else weight @ self.basis.T) / self.scale
+        """The classifier of these clips, for features that are not scaled."""
+        weight, bias = _regression(self.z, self.variances, targets, strength, multi_label)
+        weight = (weight @ self.axes.T) / self.scale
         return Linear(weight, bias - weight @ self.centre)
 
 
-def regressions(z: Array, targets: Targets, strength: float, multi_label: bool) -> tuple[Array, Array]:
-    """Weight (K, D) and bias (K,) of logistic regression; classes without a clip are never the answer."""
-    model = LogisticRegression(C=strength, class_weight="balanced", max_iter=500)
-    weight, bias = np.zeros((targets.shape[1], z.shape[1])), np.full(targets.shape[1], NEVER)
+def _regression(
+    z: Array, variances: Array, targets: Targets, strength: float, multi_label: bool
+) -> tuple[Array, Array]:
+    """Weight (K, R) and bias (K,) of logistic regression; classes without a clip are never the answer."""
+    counts = targets.sum(axis=0)
+    weight, bias = np.zeros((targets.shape[1], z.shape[1])), np.full(targets.shape[1], UNSEEN_LOGIT)
     if multi_label:
-        for k in range(targets.shape[1]):
-            if targets[:, k].all():
-                bias[k] = -NEVER
-            elif targets[:, k].any():
-                model.fit(z, targets[:, k])
-                weight[k], bias[k] = model.coef_[0], model.intercept_[0]
-        return weight, bias
-    labels = targets.argmax(axis=1)
-    seen = np.unique(labels)
-    if len(seen) == 1:
-        bias[seen] = 0.0
-        return weight, bias
-    model.fit(z, labels)
-    one = len(model.coef_) == 1  # of two classes, scikit-learn gives the second's log odds
-    weight[seen] = np.concatenate([-model.coef_ / 2, model.coef_ / 2]) if one else model.coef_
-    bias[seen] = np.concatenate([-model.intercept_ / 2, model.intercept_ / 2]) if one else model.intercept_
+        bias[counts == len(targets)] = -UNSEEN_LOGIT
+        fitted = (counts > 0) & (counts < len(targets))
+    else:
+        fitted = counts > 0
+        if fitted.sum() == 1:
+            bias[fitted] = 0.0
+            return weight, bias
+    if fitted.any() and z.shape[1]:
+        weight[fitted], bias[fitted] = _minimise(z, variances, targets[:, fitted], strength, multi_label)
+    elif fitted.any():
+        bias[fitted] = 0.0
     return weight, bias
+
+
+def _minimise(z: Array, variances: Array, targets: Targets, strength: float, multi_label: bool) -> tuple[Array, Array]:
+    """Weight and bias with the least strength · Σ loss + ½ ‖weight‖², where each class has the same total weight.
+
+    The unknowns are the weights times the root of a bound on the curvature along each axis (Böhning, Multinomial
+    logistic regression algorithm, 1992). All directions are then about as steep, and a few dozen steps are enough.
+    """
+    num_rows, num_classes = targets.shape
+    counts = targets.sum(axis=0)
+    if multi_label:
+        rows = np.where(targets, num_rows / (2 * counts), num_rows / (2 * (num_rows - counts)))
+    else:
+        rows = (num_rows / (num_classes * counts))[targets.argmax(axis=1)][:, None]
+        # Two classes share one difference of weights: half the strength makes it the regression of one sigmoid.
+        strength = strength / 2 if num_classes == 2 else strength
+    steepness = np.sqrt(1.0 + 0.25 * strength * variances)
+    bias_steepness = np.sqrt(0.25 * strength * num_rows)
+    scaled_z = z / steepness
+
+    def loss_and_gradient(flat: Array) -> tuple[float, Array]:
+        unknowns = flat.reshape(num_classes, -1)
+        weight = unknowns[:, :-1] / steepness
+        logits = scaled_z @ unknowns[:, :-1].T + unknowns[:, -1] / bias_steepness
+        if multi_label:
+            losses = np.logaddexp(0.0, logits) - logits * targets
+            probs = np.exp(-np.logaddexp(0.0, -logits))
+        else:
+            log_probs = logits - logits.max(axis=1, keepdims=True)
+            log_probs -= np.log(np.exp(log_probs).sum(axis=1, keepdims=True))
+            losses, probs = -log_probs * targets, np.exp(log_probs)
+        residual = strength * rows * (probs - targets)
+        gradient = np.empty_like(unknowns)
+        gradient[:, :-1] = residual.T @ scaled_z + weight / steepness
+        gradient[:, -1] = residual.sum(axis=0) / bias_steepness
+        return strength * float((rows * losses).sum()) + 0.5 * float((weight**2).sum()), gradient.ravel()
+
+    found = minimize(
+        loss_and_gradient,
+        np.zeros(num_classes * (z.shape[1] + 1)),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": MAX_ITERATIONS, "ftol": 1e-9, "gtol": 1e-4},
+    )
+    unknowns = found.x.reshape(num_classes, -1)
+    weight, bias = unknowns[:, :-1] / steepness, unknowns[:, -1] / bias_steepness
+    return weight, bias if multi_label else bias - bias.mean()
