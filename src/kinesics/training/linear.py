@@ -54,7 +54,8 @@ def _choose(x: Array, targets: Targets, groups: npt.NDArray[np.str_], multi_labe
     from sklearn.model_selection import StratifiedGroupKFold
 
     step = -(-len(x) // CHOICE_ROWS)
-    x, targets, groups = (rows[step // 2 :: step] if step > 1 else rows for rows in (x, targets, groups))
+    kept = slice(step // 2, None, step)
+    x, targets, groups = x[kept], targets[kept], groups[kept]
     rarest = targets.argmax(axis=1) if not multi_label else (targets * (1 / targets.sum(axis=0).clip(1))).argmax(axis=1)
     num_folds = min(INNER_FOLDS, len(set(groups.tolist())), int(np.bincount(rarest)[np.unique(rarest)].min()))
     if num_folds < 2 or len(np.unique(rarest)) < 2:
