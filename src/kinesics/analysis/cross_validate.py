@@ -86,7 +86,7 @@ def cross_validate(
         all_scores.append(scores)
         accuracy = results[-1].metrics.value("mean_class_accuracy")
         watch.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")
-    pooled = write_results(pool(all_scores), out, levels)
+    pooled = write_results(pool(all_scores), out, levels, {row.id: row.group for row in manifest.rows})
     result = CrossValidation(tuple(results), pooled, out)
     summary = {
         "folds": [{"fold": r.fold, "videos": r.num_videos, **r.metrics.to_dict()} for r in results],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kinesics.data.manifest import Manifest, read_manifest
@@ -84,19 +84,22 @@ def test(
         watch=watch,
     )
     target = Path(out) if out else home_of(run) / f"{split}-{views}"
-    return write_results(scores, target, levels), target
+    return write_results(scores, target, levels, {item.id: item.group for item in items}), target
 
 
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def write_results(scores: Scores, folder: Path, hierarchy: Hierarchy | None = None) -> Metrics:
+def write_results(
+    scores: Scores, folder: Path, hierarchy: Hierarchy | None = None, groups: Mapping[str, str] | None = None
+) -> Metrics:
     """Evaluate `scores` and write scores.npz, metrics.json, confusion.csv, confusion.png and per_class.csv.
 
-    hierarchy: by default what the classes' names say; where there is one, prediction.csv is written too.
+    hierarchy: by default what the classes' names say; where there is one, prediction.csv is written too. groups: the
+    group of each video by its id.
     """
     hierarchy = hierarchy or hierarchy_of_names(scores.classes)
-    metrics = evaluate_levels(scores, hierarchy)
+    metrics = evaluate_levels(scores, hierarchy, groups=groups)
     scores.save(folder / "scores.npz")
     summary = {**metrics.to_dict(), "record": dict(scores.record)}
     write_json(folder / "metrics.json", summary)

@@ -135,7 +135,8 @@ def probe(
     metric = "mean_average_precision" if manifest.multi_label else "mean_class_accuracy"
     accuracy = {
         way: evaluate(
-            Scores(tuple(item.id for item in items), found, targets, manifest.classes, manifest.multi_label)
+            Scores(tuple(item.id for item in items), found, targets, manifest.classes, manifest.multi_label),
+            groups={item.id: item.group for item in items},
         ).interval(metric)
         for way, found in logits.items()
     }

@@ -33,6 +33,8 @@ def show_metrics(metrics: Any, folder: Path | None = None) -> None:
     )
     error = f"calibration error (ECE) {metrics.calibration_error:.3f}"
     say("", f"{error}: the mean gap between how sure answers are and how often they are right")
+    if metrics.notes:
+        say("", *(f"note: {note}" for note in metrics.notes))
     if folder is not None:
         say("", f"scores.npz, metrics.json, per_class.csv and the confusion matrix are in {folder}")
 

@@ -27,8 +27,8 @@ class Shown:
     """One clip of a video and what is asked about it.
 
     frames: (T, H, W, 3), the time steps' pictures as the network sees them, flow as colours. seconds: their times.
-    prediction: the explained label with its probability, and the frames looked at. answer: the model's own first label, or
-    "none of these". answer_probability: that of its first label.
+    prediction: the explained label with its probability, and the frames looked at. answer: the model's own first label,
+    or "none of these". answer_probability: that of its first label.
     flow: (T, H, W, 2) in pixels; None for a model of frames.
     """
 

@@ -1,4 +1,8 @@
-"""Figures of Scores: accuracies, F1, average precision and confusion, each with a bootstrap 95 % interval.
+"""Figures of Scores: accuracies, F1, average precision and confusion, each with a 95 % interval.
+
+Shares of clips have Wilson intervals. F1 and other means over classes have those of a Bayesian bootstrap with a
+Jeffreys prior in each class, so that they do not collapse where all clips are right. Clips of a group (a person) are
+alike, so groups are drawn whole and a group counts as one clip where that is all that is known.
 
 Videos whose label is unknown (no target) are left out and counted. Means over classes are over those that occur among
 the labels, in each bootstrap draw too; a class that occurs but is never predicted has F1 0.
@@ -8,6 +12,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,17 +23,28 @@ import numpy.typing as npt
 
 from kinesics.errors import UserError
 from kinesics.files import write_text
-from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
+from kinesics.metrics.bootstrap import (
+    FEW_GROUPS,
+    Array,
+    Interval,
+    draw_weights,
+    effective_number,
+    percentiles,
+    units_of,
+    wilson,
+)
 from kinesics.metrics.calibration import believed, calibration_error
 from kinesics.values import Scores
 
+FEW_CLIPS = 10
+"""Clips of a class below which its figures are uncertain."""
 OVER = 0.5
 """The probability from which a multi-label class counts as predicted."""
 
 
 @dataclass(frozen=True)
 class ClassMetrics:
-    """One class: its videos, and how well they were told."""
+    """One class: its videos, and how well they are recognised."""
 
     name: str
     num_videos: int
@@ -43,6 +59,7 @@ class Metrics:
     """All figures of one set of scores. confusion: (K, K), rows true, columns predicted; None where multi-label.
 
     calibration_error: of the probabilities, with the temperature that the scores' record names, if it names one.
+    notes: what a reader of the figures should know, in sentences.
     """
 
     num_videos: int
@@ -51,6 +68,7 @@ class Metrics:
     per_class: tuple[ClassMetrics, ...]
     confusion: npt.NDArray[np.int64] | None
     calibration_error: float
+    notes: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -72,16 +90,20 @@ class Metrics:
             "unknown": self.num_unknown,
             **{name: asdict(interval) for name, interval in self.figures.items()},
             "calibration_error": self.calibration_error,
+            "notes": list(self.notes),
             "per_class": [asdict(row) for row in self.per_class],
             "confusion": None if self.confusion is None else self.confusion.tolist(),
         }
 
 
-def evaluate(scores: Scores, *, num_bootstrap: int = 1000, seed: int = 0) -> Metrics:
+def evaluate(
+    scores: Scores, *, groups: Mapping[str, str] | None = None, num_bootstrap: int = 1000, seed: int = 0
+) -> Metrics:
     """The figures of `scores`: for single labels top1, top5, mean_class_accuracy, macro_f1, micro_f1; for multi-label
     scores mean_average_precision, macro_f1, micro_f1 (classes over one half) and exact_match.
 
-    num_bootstrap: draws of the intervals; 0 for none.
+    groups: the group of each video by its id, such as the person; intervals then say how figures move with other
+    groups. num_bootstrap: draws of the intervals; 0 for none.
 
     Raises:
         UserError: no video has a known label.
@@ -91,31 +113,81 @@ def evaluate(scores: Scores, *, num_bootstrap: int = 1000, seed: int = 0) -> Met
         raise UserError("no video has a known label; there is nothing to measure")
     targets, logits = scores.targets[known], scores.logits[known]
     predicted = predictions(logits, scores.multi_label)
-    counts = draw_counts(len(targets), num_bootstrap, seed)
+    names = [
+        groups.get(name, "") if groups else "" for name, is_known in zip(scores.ids, known, strict=True) if is_known
+    ]
+    units = units_of(names)
+    weights = draw_weights(units, num_bootstrap, seed)
+    prior = Prior.draw(targets, units, num_bootstrap, seed)
     singles = single_figures(logits, targets) if not scores.multi_label else multi_figures(logits, targets, predicted)
-
-    def overall(weights: Array) -> Array:
-        shared = [hits @ weights.T / weights.sum(axis=1) for hits in singles.values()]
-        return np.stack([*shared, *class_means(weights, targets, predicted, scores.multi_label).values()], axis=1)
-
-    names = [*singles, *class_means(np.ones((1, len(targets))), targets, predicted, scores.multi_label)]
-    figures = dict(zip(names, intervals(overall, counts), strict=True))
+    figures = {
+        name: wilson(float(hits.mean()), effective_number(hits, units)) if num_bootstrap else point(float(hits.mean()))
+        for name, hits in singles.items()
+    }
+    ones = np.ones((1, len(targets)))
+    means = class_means(ones, targets, predicted, scores.multi_label)
+    drawn = class_means(weights, targets, predicted, scores.multi_label, prior)
+    values = np.array([figure[0] for figure in means.values()])
+    figures |= dict(zip(means, percentiles(values, np.stack([*drawn.values()], axis=1)), strict=True))
     precision = average_precisions(logits, targets)
     if scores.multi_label:
-        occurring = targets.any(axis=0)
-        mean = float(precision[occurring].mean())
-        drawn = [average_precisions(logits, targets, row) for row in counts[: min(num_bootstrap, 200)]]
-        means = [float(np.nanmean(row)) for row in drawn]
-        low, high = np.percentile(means, [2.5, 97.5]) if means else (mean, mean)
-        figures = {"mean_average_precision": Interval(mean, float(low), float(high)), **figures}
+        mean = float(precision[targets.any(axis=0)].mean())
+        rows = [average_precisions(logits, targets, row) for row in weights[:200]]
+        found = percentiles(np.array([mean]), np.array([[np.nanmean(row)] for row in rows]).reshape(-1, 1))
+        figures = {"mean_average_precision": found[0], **figures}
     return Metrics(
         num_videos=len(targets),
         num_unknown=int((~known).sum()),
         figures=figures,
-        per_class=class_rows(scores.classes, targets, predicted, counts, precision),
+        per_class=class_rows(scores.classes, targets, predicted, weights, prior, precision),
         confusion=None if scores.multi_label else confusion_matrix(targets, predicted),
         calibration_error=calibration_error(believed(scores)),
+        notes=tuple(notes_of(scores.classes, targets, names)) if num_bootstrap else (),
     )
+
+
+def point(value: float) -> Interval:
+    """A figure without an interval."""
+    return Interval(value, value, value)
+
+
+def notes_of(classes: Sequence[str], targets: npt.NDArray[np.bool_], groups: Sequence[str]) -> list[str]:
+    """What few groups or few clips mean for the figures, in sentences."""
+    notes = []
+    num_groups = len(set(groups) - {""})
+    if all(groups) and num_groups < FEW_GROUPS:
+        what = "one group" if num_groups == 1 else f"{num_groups} groups"
+        notes.append(f"the clips are of {what}: the figures say next to nothing about other groups (people, sources)")
+    counts = targets.sum(axis=0)
+    if few := [name for name, count in zip(classes, counts, strict=True) if 0 < count < FEW_CLIPS]:
+        names = ", ".join(few[:5]) + (f" and {len(few) - 5} more" if len(few) > 5 else "")
+        notes.append(f"fewer than {FEW_CLIPS} clips of {names}: cross-validation tests every clip once")
+    return notes
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Made-up clips in each bootstrap draw: for each class that occurs, (B, K) weights of right and of wrong ones.
+
+    Half a clip of each on average (Jeffreys); of the size of a group where clips come in groups.
+    """
+
+    right: Array
+    wrong: Array
+
+    @staticmethod
+    def draw(targets: npt.NDArray[np.bool_], units: npt.NDArray[np.int64], num_draws: int, seed: int) -> Prior:
+        """The weights for some targets (M, K) whose clips come in units (M,)."""
+        generator = np.random.default_rng([seed, 1])
+        sizes = np.array([len(units[row]) / max(1, len(set(units[row].tolist()))) for row in targets.T])
+        shape = (num_draws, targets.shape[1])
+        occurs = targets.any(axis=0) * sizes
+        return Prior(generator.gamma(0.5, size=shape) * occurs, generator.gamma(0.5, size=shape) * occurs)
+
+    def claimed(self) -> Array:
+        """(B, K) how much of them is taken for each class: the wrong ones are spread over the other classes."""
+        others = max(1, self.wrong.shape[1] - 1)
+        return np.asarray(self.right + (self.wrong.sum(axis=1, keepdims=True) - self.wrong) / others)
 
 
 def predictions(logits: npt.NDArray[np.float32], multi_label: bool) -> npt.NDArray[np.bool_]:
@@ -142,11 +214,14 @@ def multi_figures(
 
 
 def class_means(
-    weights: Array, targets: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], multi_label: bool
+    weights: Array,
+    targets: npt.NDArray[np.bool_],
+    predicted: npt.NDArray[np.bool_],
+    multi_label: bool,
+    prior: Prior | None = None,
 ) -> dict[str, Array]:
     """(B, M) weights → figures (B,) that are means over the classes that occur, and micro F1."""
-    hits = weights @ (targets & predicted)
-    actual, claimed = weights @ targets, weights @ predicted
+    hits, actual, claimed = class_counts(weights, targets, predicted, prior)
     occurs = actual > 0
     f1 = np.divide(2 * hits, actual + claimed, out=np.zeros_like(hits), where=actual + claimed > 0)
     recall = np.divide(hits, actual, out=np.zeros_like(hits), where=occurs)
@@ -160,21 +235,32 @@ def class_means(
     }
 
 
+def class_counts(
+    weights: Array, targets: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], prior: Prior | None = None
+) -> tuple[Array, Array, Array]:
+    """(B, M) weights → (B, K) of each class: clips that are right, that have its label, and that are taken for it."""
+    hits, actual, claimed = weights @ (targets & predicted), weights @ targets, weights @ predicted
+    if prior is None:
+        return hits, actual, claimed
+    return hits + prior.right, actual + prior.right + prior.wrong, claimed + prior.claimed()
+
+
 def class_rows(
     classes: Sequence[str],
     targets: npt.NDArray[np.bool_],
     predicted: npt.NDArray[np.bool_],
-    counts: npt.NDArray[np.int64],
+    weights: Array,
+    prior: Prior,
     precision: Array,
 ) -> tuple[ClassMetrics, ...]:
     """Precision, recall, F1 and average precision of each class; NaN where a figure is not defined."""
 
-    def figures(weights: Array) -> Array:
-        hits, actual, claimed = weights @ (targets & predicted), weights @ targets, weights @ predicted
+    def figures(hits: Array, actual: Array, claimed: Array) -> Array:
         with np.errstate(invalid="ignore", divide="ignore"):
             return np.concatenate([hits / claimed, hits / actual, 2 * hits / (actual + claimed)], axis=1)
 
-    columns = intervals(figures, counts)
+    values = figures(*class_counts(np.ones((1, len(targets))), targets, predicted))[0]
+    columns = percentiles(values, figures(*class_counts(weights, targets, predicted, prior)))
     num_classes = len(classes)
     return tuple(
         ClassMetrics(
@@ -192,10 +278,10 @@ def class_rows(
 def average_precisions(
     logits: npt.NDArray[np.float32],
     targets: npt.NDArray[np.bool_],
-    weights: npt.NDArray[np.int64] | None = None,
+    weights: Array | None = None,
 ) -> Array:
     """(K,) the area under each class's precision-recall steps, as scikit-learn's; NaN for classes without a video."""
-    weight = np.ones(len(logits)) if weights is None else weights.astype(np.float64)
+    weight = np.ones(len(logits)) if weights is None else weights
     result = np.full(logits.shape[1], np.nan)
     for k in range(logits.shape[1]):
         order = np.argsort(-logits[:, k], kind="stable")
@@ -235,8 +321,8 @@ def pool(parts: Sequence[Scores]) -> Scores:
         if (part.classes, part.multi_label) != (first.classes, first.multi_label):
             raise UserError("scores of different classes cannot be pooled")
     ids = tuple(name for part in parts for name in part.ids)
-    if twice := sorted({name for name in ids if ids.count(name) > 1}):
-        raise UserError(f"'{twice[0]}' was scored in two folds; pooled scores have one row a video")
+    if twice := sorted(name for name, count in Counter(ids).items() if count > 1):
+        raise UserError(f"'{twice[0]}' was scored in two folds; pooled scores have one row per video")
     return Scores(
         ids=ids,
         logits=np.concatenate([part.logits for part in parts]),

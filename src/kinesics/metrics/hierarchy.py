@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from kinesics.errors import UserError
 from kinesics.files import read_text, write_text
-from kinesics.metrics.accuracy import Metrics, class_means, evaluate, predictions
-from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
+from kinesics.metrics.accuracy import Metrics, Prior, class_means, evaluate, predictions
+from kinesics.metrics.bootstrap import Array, Interval, draw_weights, effective_number, percentiles, units_of, wilson
 from kinesics.values import Scores
 
 SEPARATOR = "/"
@@ -113,25 +113,32 @@ def read_parents(path: Path) -> dict[str, str]:
 
 
 def evaluate_levels(
-    scores: Scores, hierarchy: Hierarchy | None = None, *, num_bootstrap: int = 1000, seed: int = 0
+    scores: Scores,
+    hierarchy: Hierarchy | None = None,
+    *,
+    groups: Mapping[str, str] | None = None,
+    num_bootstrap: int = 1000,
+    seed: int = 0,
 ) -> Metrics:
     """`evaluate`, with coarse_top1, coarse_macro_f1, coarse_micro_f1 and f1_mean where there are two levels.
 
     f1_mean is the mean of macro and micro F1 at both levels, by which the challenge ranks. Multi-label scores have
-    coarse_exact_match in the place of coarse_top1. hierarchy: by default what the classes' names say, if anything.
+    coarse_exact_match instead of coarse_top1. groups: see `evaluate`. hierarchy: by default what the classes' names say, if anything.
 
     Raises:
         UserError: no video has a known label.
     """
-    metrics = evaluate(scores, num_bootstrap=num_bootstrap, seed=seed)
+    metrics = evaluate(scores, groups=groups, num_bootstrap=num_bootstrap, seed=seed)
     hierarchy = hierarchy or hierarchy_of_names(scores.classes)
     if hierarchy is None:
         return metrics
-    coarse = level_figures(scores, hierarchy, num_bootstrap, seed)
+    coarse = level_figures(scores, hierarchy, groups or {}, num_bootstrap, seed)
     return replace(metrics, figures={**metrics.figures, **coarse})
 
 
-def level_figures(scores: Scores, hierarchy: Hierarchy, num_bootstrap: int, seed: int) -> dict[str, Interval]:
+def level_figures(
+    scores: Scores, hierarchy: Hierarchy, groups: Mapping[str, str], num_bootstrap: int, seed: int
+) -> dict[str, Interval]:
     """The figures of the coarse level, and the mean of the F1s of both, with their intervals."""
     known = scores.targets.any(axis=1)
     members = hierarchy.members(scores.classes)
@@ -139,13 +146,22 @@ def level_figures(scores: Scores, hierarchy: Hierarchy, num_bootstrap: int, seed
     coarse = fine[0] @ members, fine[1] @ members
     hits = (coarse[0] == coarse[1]).all(axis=1).astype(np.float64)
 
-    def figures(weights: Array) -> Array:
-        fine_f1, coarse_f1 = (class_means(weights, *level, multi_label=True) for level in (fine, coarse))
-        means = [*coarse_f1.values(), *fine_f1.values()]
-        return np.stack([hits @ weights.T / weights.sum(axis=1), *coarse_f1.values(), np.mean(means, axis=0)], axis=1)
+    units = units_of([groups.get(name, "") for name, is_known in zip(scores.ids, known, strict=True) if is_known])
+    weights = draw_weights(units, num_bootstrap, seed)
+    share = float(hits.mean())
+    exact = wilson(share, effective_number(hits, units)) if num_bootstrap else Interval(share, share, share)
 
-    names = ("coarse_exact_match" if scores.multi_label else "coarse_top1", "coarse_macro_f1", "coarse_micro_f1")
-    return dict(zip((*names, "f1_mean"), intervals(figures, draw_counts(len(hits), num_bootstrap, seed)), strict=True))
+    def f1s(weights: Array, priors: Sequence[Prior | None]) -> Array:
+        pairs = zip((fine, coarse), priors, strict=True)
+        fine_f1, coarse_f1 = (class_means(weights, *level, True, prior) for level, prior in pairs)
+        means = [*coarse_f1.values(), *fine_f1.values()]
+        return np.stack([*coarse_f1.values(), np.mean(means, axis=0)], axis=1)
+
+    values = f1s(np.ones((1, len(hits))), (None, None))[0]
+    priors = [Prior.draw(level[0], units, num_bootstrap, seed) for level in (fine, coarse)]
+    names = ("coarse_macro_f1", "coarse_micro_f1", "f1_mean")
+    found = dict(zip(names, percentiles(values, f1s(weights, priors)), strict=True))
+    return {"coarse_exact_match" if scores.multi_label else "coarse_top1": exact, **found}
 
 
 def write_submission(scores: Scores, hierarchy: Hierarchy, path: Path) -> None:
