@@ -113,9 +113,7 @@ def evaluate(
         raise UserError("no video has a known label; there is nothing to measure")
     targets, logits = scores.targets[known], scores.logits[known]
     predicted = predictions(logits, scores.multi_label)
-    names = [
-        groups.get(name, "") if groups else "" for name, is_known in zip(scores.ids, known, strict=True) if is_known
-    ]
+    names = [(groups or {}).get(scores.ids[index], "") for index in np.flatnonzero(known).tolist()]
     units = units_of(names)
     weights = draw_weights(units, num_bootstrap, seed)
     prior = Prior.draw(targets, units, num_bootstrap, seed)
@@ -281,7 +279,7 @@ def average_precisions(
     weights: Array | None = None,
 ) -> Array:
     """(K,) the area under each class's precision-recall steps, as scikit-learn's; NaN for classes without a video."""
-    weight = np.ones(len(logits)) if weights is None else weights
+    weight = np.ones(len(logits)) if weights is None else weights.astype(np.float64)
     result = np.full(logits.shape[1], np.nan)
     for k in range(logits.shape[1]):
         order = np.argsort(-logits[:, k], kind="stable")

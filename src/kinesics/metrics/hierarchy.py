@@ -123,7 +123,8 @@ def evaluate_levels(
     """`evaluate`, with coarse_top1, coarse_macro_f1, coarse_micro_f1 and f1_mean where there are two levels.
 
     f1_mean is the mean of macro and micro F1 at both levels, by which the challenge ranks. Multi-label scores have
-    coarse_exact_match instead of coarse_top1. groups: see `evaluate`. hierarchy: by default what the classes' names say, if anything.
+    coarse_exact_match instead of coarse_top1. hierarchy: by default what the classes' names say, if anything. groups:
+    as `evaluate` takes them.
 
     Raises:
         UserError: no video has a known label.
@@ -146,7 +147,7 @@ def level_figures(
     coarse = fine[0] @ members, fine[1] @ members
     hits = (coarse[0] == coarse[1]).all(axis=1).astype(np.float64)
 
-    units = units_of([groups.get(name, "") for name, is_known in zip(scores.ids, known, strict=True) if is_known])
+    units = units_of([groups.get(scores.ids[index], "") for index in np.flatnonzero(known).tolist()])
     weights = draw_weights(units, num_bootstrap, seed)
     share = float(hits.mean())
     exact = wilson(share, effective_number(hits, units)) if num_bootstrap else Interval(share, share, share)
