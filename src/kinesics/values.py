@@ -189,7 +189,11 @@ class Prediction:
 
 
 def one_hot(labels: Sequence[int], num_classes: int) -> npt.NDArray[np.bool_]:
-    """(K,) bool, true at each label: `one_hot((1,), 3)` → [F, T, F]."""
+    """(K,) bool, true at each label.
+
+    >>> one_hot((1,), 3).tolist()
+    [False, True, False]
+    """
     row = np.zeros(num_classes, dtype=np.bool_)
     row[list(labels)] = True
     return row

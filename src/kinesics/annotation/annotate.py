@@ -103,7 +103,11 @@ def share(seconds: float, ends: Sequence[float]) -> float:
 
 
 def enlargement(height: int, width: int) -> int:
-    """The whole number by which frames are enlarged: 1 but for tiny ones. `enlargement(64, 64)` → 5."""
+    """The whole number by which frames are enlarged: 1 except for tiny ones.
+
+    >>> enlargement(64, 64), enlargement(720, 1280)
+    (5, 1)
+    """
     wanted = math.ceil(max(MIN_WIDTH / width, MIN_HEIGHT / height))
     return max(1, min(wanted, MAX_SIDE // max(height, width)))
 

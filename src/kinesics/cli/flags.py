@@ -119,7 +119,11 @@ def plain(hint: Any) -> Any:
 
 
 def pairs(words: Sequence[str], flag: str) -> dict[str, str]:
-    """("a=b",) → {"a": "b"}. Raises UserError for a word without `=`."""
+    """The names and values of words `name=value`. Raises UserError for a word without `=`.
+
+    >>> pairs(["depth=50", "path=a=b"], "--set")
+    {'depth': '50', 'path': 'a=b'}
+    """
     for word in words:
         if "=" not in word:
             raise UserError(f"{flag}: expected name=value, found '{word}'")

@@ -93,7 +93,8 @@ def course(predictor: Predictor, path: Path, window_seconds: float | None = None
 def windows(num_frames: int, fps: float, window_seconds: float | None) -> tuple[list[int], int]:
     """Where clips begin, evenly from the first frame on, and their length, in frames.
 
-    windows(10, 10, 0.8) → 0 1 2, 8
+    >>> windows(10, 10, 0.8)
+    ([0, 1, 2], 8)
     """
     wanted = num_frames * SHARE if window_seconds is None else window_seconds * fps
     length = min(num_frames, max(1, round(wanted)))

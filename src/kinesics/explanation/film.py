@@ -46,7 +46,8 @@ class HeatPaint:
 def crop_box(height: int, width: int, resize: int, size: int) -> tuple[int, int, int]:
     """Top, left and side, in pixels of a frame, of the centre crop that the network sees.
 
-    crop_box(100, 200, 50, 40) → 10, 60, 80
+    >>> crop_box(100, 200, 50, 40)
+    (10, 60, 80)
     """
     short = min(height, width)
     side = min(short, round(size * short / resize))

@@ -125,7 +125,8 @@ def mcnemar(first: Flags, second: Flags) -> float:
 def holm(p_values: Sequence[float]) -> list[float]:
     """The p values as they count when several are looked at: Holm's step-down correction.
 
-    holm([0.01, 0.04, 0.03]) → [0.03, 0.06, 0.06]
+    >>> holm([0.01, 0.04, 0.03])
+    [0.03, 0.06, 0.06]
     """
     order = np.argsort(p_values)
     adjusted = [0.0] * len(p_values)

@@ -242,7 +242,11 @@ class RunExistsError(UserError):
 
 
 def differing(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """Where two settings differ: ["optim.epochs: 50 then, 60 now"]."""
+    """Where two settings differ.
+
+    >>> differing({"optim": {"epochs": 50, "lr": 0.1}}, {"optim": {"epochs": 60, "lr": 0.1}})
+    ['optim.epochs: 50 then, 60 now']
+    """
     lines = []
     for name, value in before.items():
         if isinstance(value, dict) and isinstance(now[name], dict) and set(value) == set(now[name]):

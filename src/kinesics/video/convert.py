@@ -27,7 +27,8 @@ cv2.setNumThreads(1)  # one thread a worker process; and OpenCV's pool of thread
 def fit(height: int, width: int, short_side: int | None) -> tuple[int, int]:
     """(height, width) with the short side exactly `short_side` and the long one rounded; unchanged without one.
 
-    fit(720, 1280, 256) → (256, 455)
+    >>> fit(720, 1280, 256)
+    (256, 455)
     """
     if short_side is None:
         return height, width

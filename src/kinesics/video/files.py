@@ -38,7 +38,11 @@ class Found:
 
 
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key that counts: a2 before a10, numbers before words, capitals beside small letters."""
+    """A sort key that counts: a2 before a10, numbers before words, capitals beside small letters.
+
+    >>> sorted(["b", "a10", "B", "a2", "7"], key=natural_key)
+    ['7', 'a2', 'a10', 'B', 'b']
+    """
     parts = re.split(r"([0-9]+)", text)
     return [(0, int(p), "") if i % 2 else (1, 0, p.casefold()) for i, p in enumerate(parts) if p], text
 

@@ -103,7 +103,10 @@ def index_packets(
 def mpeg4_order(bidirectional: Sequence[bool]) -> npt.NDArray[np.int64]:
     """The place of each packet in the order of showing: B-pictures at once, others when the next other one comes.
 
-    I P B B P → 0 3 1 2 4
+    The packets I P B B P:
+
+    >>> mpeg4_order([False, False, True, True, False]).tolist()
+    [0, 3, 1, 2, 4]
     """
     shown: list[int] = []
     waiting: list[int] = []
