@@ -49,6 +49,7 @@ def film(
     time_base: Fraction = Fraction(1, 25),
     pix_fmt: str = "yuv420p",
     muxer: dict[str, str] | None = None,
+    sample_aspect_ratio: Fraction = Fraction(1),
 ) -> Path:
     """Encode frames 0 … num_frames - 1 to `path`. stamps: their times in `time_base`; by default one a unit."""
     with av.open(str(path), "w", options=muxer or {}) as container:
@@ -58,6 +59,7 @@ def film(
         stream.codec_context.time_base = time_base
         stream.options = options or {}
         stream.codec_context.thread_count = 1
+        stream.codec_context.sample_aspect_ratio = sample_aspect_ratio
         for i, stamp in enumerate(range(num_frames) if stamps is None else stamps):
             frame = av.VideoFrame.from_ndarray(picture(i), format="rgb24")
             frame.pts, frame.time_base = stamp, time_base

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from kinesics.data.importers.folder import import_folder
 from kinesics.data.importers.source import Options
 from kinesics.errors import UserError
-from kinesics.video.files import find_videos
+from kinesics.video.files import distinct_stems, find_videos
 from kinesics.video.flow_file import FlowInfo, FlowReader, write_flow
 from kinesics.video.integrity import decode_whole
 from kinesics.video.reader import open_video
@@ -45,3 +46,11 @@ def test_thousands_of_files_are_found_quickly(tmp_path: Path) -> None:
     found = find_videos([tmp_path]).videos
     assert time.monotonic() - start < 5
     assert [path.name for path in found] == [f"{number}.mp4" for number in range(5000)]
+
+
+def test_thousands_of_names_that_collide_are_numbered_quickly() -> None:
+    names = ["".join(letters) for letters in itertools.product("aA", "bB", *["cC"] * 11)]
+    start = time.monotonic()
+    stems = distinct_stems([Path(f"{name}.mp4") for name in names])
+    assert time.monotonic() - start < 3
+    assert len({stem.casefold() for stem in stems.values()}) == len(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from functools import lru_cache
 from typing import cast
 
@@ -42,9 +43,13 @@ def quarter_turns(frame: VideoFrame) -> int:
     return round(frame.rotation / 90) % 4
 
 
-def upright_size(frame: VideoFrame) -> tuple[int, int]:
-    """(height, width) of a frame once it is turned."""
-    return (frame.width, frame.height) if quarter_turns(frame) % 2 else (frame.height, frame.width)
+def upright_size(frame: VideoFrame, pixel_shape: Fraction = Fraction(1)) -> tuple[int, int]:
+    """(height, width) at which players show a frame, once it is turned; the pixels of that size are square.
+
+    pixel_shape: width of a stored pixel over its height. 720×576 at 16:15 → (576, 768).
+    """
+    height, width = frame.height, max(1, round(frame.width * pixel_shape))
+    return (width, height) if quarter_turns(frame) % 2 else (height, width)
 
 
 class Converter:

@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 from kinesics.errors import VideoError
 from kinesics.video.bitstream import note
 from kinesics.video.frame_index import SMALLEST_VOP, FrameIndex, PacketNote, index_packets
-from kinesics.video.open import open_container, video_stream
+from kinesics.video.open import open_container, pixel_shape, video_stream
 
 KEPT_BYTES = 64 * 2**20
 """Files with more video than this are read again, by seeking, instead of being kept in memory while open."""
@@ -73,6 +73,7 @@ class PacketFile:
             self.container.close()
             raise
         self.codec: VideoCodecContext = self.stream.codec_context
+        self.pixel_shape = pixel_shape(self.stream)
         self.codec.options = self._options
         self.codec.thread_count = 1
         self.codec.thread_type = ThreadType.NONE

@@ -121,13 +121,15 @@ def distinct_stems(videos: Sequence[Path]) -> dict[Path, str]:
     shared = Path(os.path.commonpath([path.parent for path in full.values()])) if videos else Path()
     names: dict[Path, str] = {}
     taken: set[str] = set()
+    next_number: dict[str, int] = {}
     for video in videos:
         wanted = _stem(video)
         if count[wanted.casefold()] > 1:
             wanted = "-".join(full[video].relative_to(shared).parts)
-        name, number = wanted, 2
+        name, number = wanted, next_number.get(wanted.casefold(), 2)
         while name.casefold() in taken:
             name, number = f"{wanted}-{number}", number + 1
+        next_number[wanted.casefold()] = number
         taken.add(name.casefold())
         names[video] = name
     return names

@@ -43,7 +43,7 @@ class Check:
     digest: str
     """The same for the same frames under two names: SHA-256 of their compressed content, in any container."""
     note: str = ""
-    """What to know about the file that is no fault: which of several video tracks is read."""
+    """What to know about the file that is no fault: the video track that is read, a frame size that changes."""
 
 
 def decode_whole(
@@ -102,7 +102,7 @@ def _check_file(
             *found.size,
             part.seconds,
             _digest(bytes(p) for n, p in file.packets(int(wanted.min()), int(wanted.max()) + 1) if n in found.packets),
-            track_note(file.container, file.stream),
+            "; ".join(text for text in (track_note(file.container, file.stream), found.size_note) if text),
         )
     finally:
         file.close()
@@ -113,6 +113,8 @@ class _Found:
     packets: set[int]
     num_damaged: int = 0
     size: tuple[int, int] = (0, 0)
+    first_stored: tuple[int, int] = (0, 0)
+    size_note: str = ""
 
 
 def _decode(file: PacketFile, wanted: npt.NDArray[np.int64], alive: Callable[[int], None]) -> _Found:
@@ -124,9 +126,13 @@ def _decode(file: PacketFile, wanted: npt.NDArray[np.int64], alive: Callable[[in
         alive(1)
         if frame.pts is None or frame.pts not in chosen:
             continue
+        stored = (frame.width, frame.height)
         if not found.packets:
-            found.size = upright_size(frame)
+            found.first_stored = stored
+            found.size = upright_size(frame, file.pixel_shape)
             Converter(resize=False).rgb(frame, found.size)  # a pixel format that cannot be converted shows here
+        if stored != found.first_stored and not found.size_note:
+            found.size_note = _size_change(found.first_stored, stored)
         found.packets.add(frame.pts)
         found.num_damaged += frame.is_corrupt
     return found
@@ -199,6 +205,11 @@ def _digest(parts: Iterable[bytes]) -> str:
 
 def _too_large(path: Path, width: int, height: int, max_pixels: int) -> VideoError:
     return VideoError(f"{path}: frames of {width}×{height}, more than the limit of {max_pixels} pixels")
+
+
+def _size_change(first: tuple[int, int], later: tuple[int, int]) -> str:
+    before, after = (f"{width}×{height}" for width, height in (first, later))
+    return f"the frame size changes from {before} to {after}; all frames are read at the size of the first"
 
 
 def _frames(number: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -26,6 +27,8 @@ pictures (image2), which open further files."""
 
 FLOW_TAG = "KINESICS_FLOW"
 """The name of the metadata field that marks a flow file."""
+MAX_PIXEL_SHAPE = 16
+"""Pixels that are more times as wide as high, or as high as wide, are taken for a mistake in the file."""
 _HEAD_BYTES = 64 * 2**10
 
 _OPTIONS = {
@@ -109,6 +112,12 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     if chosen.codec_context is None:
         raise VideoError(f"{path}: this build of FFmpeg has no decoder for its video")
     return chosen
+
+
+def pixel_shape(track: VideoStream) -> Fraction:
+    """Width of a pixel over its height, as players take it: the container's word first, then the codec's, else 1."""
+    shape = track.sample_aspect_ratio
+    return Fraction(shape) if shape and 1 / MAX_PIXEL_SHAPE <= shape <= MAX_PIXEL_SHAPE else Fraction(1)
 
 
 def video_tracks(container: InputContainer) -> list[VideoStream]:

@@ -219,7 +219,7 @@ class VideoFile:
             _, frame = next(chain(self._file.find(self.packets[:1]), self._file.find(self.packets)), (0, None))
             if frame is None:
                 raise VideoError(f"{self.path}: none of its frames can be decoded")
-            self._size = fit(*upright_size(frame), self.short_side)
+            self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
         return self._size
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
@@ -227,7 +227,7 @@ class VideoFile:
         missing = {self.packets[i]: i for i in wanted}
         for packet, frame in self._file.find(list(missing)):
             if self._size is None:
-                self._size = fit(*upright_size(frame), self.short_side)
+                self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
             yield missing.pop(packet), self._converter.rgb(frame, self._size)
         if missing:
             first = min(missing.values())

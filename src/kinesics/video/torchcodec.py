@@ -18,10 +18,11 @@ def suits(file: PacketFile) -> bool:
     """Whether torchcodec gives the right frames of this file.
 
     Only in MP4, MOV, Matroska and WebM: in AVI it is off by one where there are B-frames, in MPEG it may miss the last
-    ones. And only where every packet is a frame that is shown, by its own time stamp.
+    ones. And only where every packet is a frame that is shown, by its own time stamp, and where pixels are square.
     """
     names = set(file.container.format.name.split(","))
-    return file.trusted and bool(names & {"mov", "matroska"}) and len(file.index.packets) == file.num_packets
+    whole = file.trusted and len(file.index.packets) == file.num_packets
+    return whole and bool(names & {"mov", "matroska"}) and file.pixel_shape == 1
 
 
 def load_decoder() -> Any:
