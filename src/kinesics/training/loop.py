@@ -26,7 +26,7 @@ from kinesics.inference.scorer import score
 from kinesics.metrics.accuracy import macro_f1
 from kinesics.models.recognizer import Recognizer
 from kinesics.progress import Stop, StopAsked, Watch, graceful_stop
-from kinesics.runs.checkpoint import Progress, load_checkpoint, save_checkpoint
+from kinesics.runs.checkpoint import Progress, save_checkpoint
 from kinesics.runs.log import RunLog
 from kinesics.runs.model_file import Contract, save_model
 from kinesics.settings import InputConfig, Recipe
@@ -34,12 +34,15 @@ from kinesics.training.optim import (
     AveragedWeights,
     class_weights,
     clip_losses,
+    full_learning_rate,
     make_optimizer,
     rate_at,
     set_rates,
     term_losses,
     train_mode,
 )
+from kinesics.training.processes import any_process, copy_buffers, sum_over_processes
+from kinesics.training.state import restore, training_state
 from kinesics.values import VideoItem
 from kinesics.video.view_plan import view_plan
 
@@ -122,7 +125,7 @@ def train_model(
             progress.epoch, progress.batch, progress.loss_sum, progress.clips_seen = progress.epoch + 1, 0, 0.0, 0
             if fabric.is_global_zero:
                 save_checkpoint(out, training_state(fabric, model, optimizer, averaged, progress))
-            if stop.asked:
+            if any_process(fabric, stop.asked):
                 raise StopAsked(f"stopped after epoch {progress.epoch}; go on with --resume")
     log.finish(progress.rows)
     return out
@@ -144,7 +147,7 @@ def run_epoch(
     if optim.balance == "weights":
         weights = class_weights(trainer.task.train, len(trainer.task.classes)).to(fabric.device)
     train_mode(model, optim)
-    full_rate = optim.learning_rate * fabric.world_size * optim.accumulate
+    full_rate = full_learning_rate(optim, fabric.world_size)
     started, waited, seen = time.perf_counter(), 0.0, 0
     for number in range(progress.batch, num_batches):
         asked = time.perf_counter()
@@ -190,24 +193,30 @@ def run_epoch(
         }
         trainer.watch.batch(progress.epoch, number + 1, num_batches, facts)
         trainer.log.facts = facts
+        if not last_of_step or number + 1 == num_batches:
+            continue
         due = trainer.checkpoint_batches and (number + 1) % trainer.checkpoint_batches == 0
-        if last_of_step and number + 1 < num_batches and (due or stop.asked):
+        stops = any_process(fabric, stop.asked)
+        if due or stops:
             if fabric.is_global_zero:
                 save_checkpoint(trainer.out, training_state(fabric, model, optimizer, averaged, progress))
-            if stop.asked:
+            if stops:
+                fabric.barrier()  # torchrun ends all processes with the first: none leaves before the state is saved
                 raise StopAsked(f"stopped in epoch {progress.epoch + 1}; go on with --resume")
 
 
 def end_epoch(trainer: Trainer, averaged: AveragedWeights | None, progress: Progress) -> None:
     """Score the validation split, keep the model if it is the best, and write the log."""
     recipe, task, model, fabric = trainer.recipe, trainer.task, trainer.model, trainer.fabric
+    loss_sum, num_clips = sum_over_processes(fabric, progress.loss_sum, progress.clips_seen)
     row: dict[str, Any] = {
         "epoch": progress.epoch + 1,
-        "train_loss": progress.loss_sum / max(progress.clips_seen, 1),
-        "learning_rate": recipe.optim.learning_rate * rate_at(recipe.optim, progress.epoch),
+        "train_loss": loss_sum / max(num_clips, 1),
+        "learning_rate": full_learning_rate(recipe.optim, fabric.world_size) * rate_at(recipe.optim, progress.epoch),
         "clips_per_second": trainer.log.facts.get("clips_per_second", 0.0),
         "data_wait": trainer.log.facts.get("data_wait", 0.0),
     }
+    copy_buffers(fabric, model)
     trained = {name: tensor.clone() for name, tensor in model.state_dict().items()} if averaged else None
     if averaged:
         model.load_state_dict(averaged.state)
@@ -271,29 +280,3 @@ def finished(progress: Progress, recipe: Recipe) -> bool:
     """Whether `patience` epochs have gone by without a better macro F1."""
     patience = recipe.optim.patience
     return patience > 0 and progress.best_epoch >= 0 and progress.epoch - 1 - progress.best_epoch >= patience
-
-
-def training_state(
-    fabric: Fabric, model: Recognizer, optimizer: Any, averaged: AveragedWeights | None, progress: Progress
-) -> dict[str, Any]:
-    """All that `restore` needs, as tensors and plain values."""
-    return {
-        "model": model.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "precision": fabric.strategy.precision.state_dict(),
-        "averaged": {"state": averaged.state, "num_steps": averaged.num_steps} if averaged else None,
-        "progress": dict(vars(progress)),
-    }
-
-
-def restore(out: Path, fabric: Fabric, model: Recognizer, optimizer: Any, averaged: AveragedWeights | None) -> Progress:
-    """Put a training back where its checkpoint stands."""
-    state = load_checkpoint(out)
-    model.load_state_dict(state["model"])
-    optimizer.load_state_dict(state["optimizer"])
-    fabric.strategy.precision.load_state_dict(state["precision"])
-    if averaged and state["averaged"]:
-        averaged.num_steps = state["averaged"]["num_steps"]
-        for name, tensor in state["averaged"]["state"].items():
-            averaged.state[name].copy_(tensor)
-    return Progress(**state["progress"])

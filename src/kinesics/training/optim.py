@@ -30,7 +30,7 @@ def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, ob
     for name, parameter in model.named_parameters():
         stage = model.stage_of(name)
         frozen = stage is not None and stage < optim.frozen_stages and not model.is_added(name)
-        parameter.requires_grad_(not frozen and name not in kept)
+        parameter.requires_grad_(parameter.requires_grad and not frozen and name not in kept)
         if not parameter.requires_grad:
             continue
         rate = optim.head_rate if stage is None else optim.backbone_rate ** (1 - stage / last)
@@ -90,6 +90,11 @@ def rate_at(optim: OptimConfig, epoch: float) -> float:
         rest = max(optim.epochs - optim.warmup_epochs, 1e-9)
         return 0.5 * (1 + math.cos(math.pi * min((epoch - optim.warmup_epochs) / rest, 1.0)))
     return float(0.1 ** sum(epoch >= milestone * optim.epochs - 1e-9 for milestone in optim.milestones))
+
+
+def full_learning_rate(optim: OptimConfig, num_processes: int) -> float:
+    """The learning rate for the clips of one step: it grows with the processes and the accumulated batches."""
+    return optim.learning_rate * num_processes * optim.accumulate
 
 
 def set_rates(optimizer: torch.optim.Optimizer, learning_rate: float) -> None:

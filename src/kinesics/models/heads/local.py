@@ -85,6 +85,8 @@ class LocalHead(AverageHead):
         for name in layers:
             if name not in TAPS:
                 raise unknown("layer for local features", name, TAPS)
+        if weight == 0 and not tsm_loss:
+            raise UserError("tsm_loss is False and weight is 0, so there is no loss; expected one of them")
         if not layers or weight < 0 or fc_hidden < 0:
             raise UserError("local features need a layer, and weight and fc_hidden of 0 or more")
         self.layers = tuple(name for name in TAPS if name in layers)
@@ -98,6 +100,12 @@ class LocalHead(AverageHead):
             self.score = nn.ModuleDict(
                 {name: scorer(size, fc_hidden) for name, size in zip(self.layers, sizes, strict=True)}
             )
+
+        if weight == 0:
+            self.blocks.requires_grad_(False)
+            self.score.requires_grad_(False)
+        if not tsm_loss:
+            self.fc.requires_grad_(False)  # the peaks are places: no gradient goes through them
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """{stage: (N, T, C, H, W)} → (N, K)."""
