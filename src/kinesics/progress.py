@@ -31,15 +31,23 @@ class StopAsked(KeyboardInterrupt):
 
 
 class Stop:
-    """Whether Ctrl-C was pressed since the block began."""
+    """How often Ctrl-C or SIGTERM came since the block began."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.num_signals = 0
+
+    @property
+    def asked(self) -> bool:
+        """Whether the loop should save and stop."""
+        return self.num_signals > 0
 
 
 @contextmanager
 def graceful_stop() -> Iterator[Stop]:
-    """Turns the first Ctrl-C (or SIGTERM) into a wish that the loop reads between batches; the second one interrupts.
+    """Turns Ctrl-C or SIGTERM into a request that the loop reads between batches; the third signal interrupts.
+
+    Not the second: `torchrun` sends SIGTERM to each process after the Ctrl-C that the terminal sends to all, and the
+    process that saves the state must live through both.
 
     Outside the main thread signals cannot be caught; there the block changes nothing.
     """
@@ -49,9 +57,9 @@ def graceful_stop() -> Iterator[Stop]:
         return
 
     def ask(signum: int, frame: FrameType | None) -> None:
-        if stop.asked:
+        stop.num_signals += 1
+        if stop.num_signals > 2:
             raise KeyboardInterrupt
-        stop.asked = True
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -282,10 +282,11 @@ def test_the_way_is_bounded(num_classes: int, fixed: bool, wanted: str) -> None:
     [
         ({"layers": ["layer5"]}, "unknown layer"),
         ({"layers": []}, "need a layer"),
-        ({"fusion": "averge"}, "did you mean 'average'"),
-        ({"scores": "logit"}, "did you mean 'logits'"),
-        ({"way": "cell"}, "did you mean 'cells'"),
+        ({"fusion": "averge"}, "fusion is 'averge'; expected "),
+        ({"scores": "logit"}, "scores is 'logit'; expected "),
+        ({"way": "cell"}, "way is 'cell'; expected "),
         ({"weight": -1.0}, "0 or more"),
+        ({"weight": 0.0, "tsm_loss": False}, "there is no loss"),
     ],
 )
 def test_wrong_arguments_are_named(arguments: dict[str, object], message: str) -> None:

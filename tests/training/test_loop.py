@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from kinesics.errors import KinesicsError, UserError, VideoError
-from kinesics.progress import StopAsked, Watch
+from kinesics.progress import StopAsked, Watch, graceful_stop
 from kinesics.runs.model_file import load_model
 from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.training.loop import Task
@@ -137,6 +137,22 @@ def test_accumulated_batches_equal_a_large_one(tiny_set: Path, tmp_path: Path, b
     assert all(torch.allclose(a[name], b[name], atol=1e-6) for name in a)
 
 
+def test_the_log_has_the_rate_of_the_steps(tiny_set: Path, tmp_path: Path) -> None:
+    run = run_tiny(tiny_recipe(epochs=1, batch_size=2, accumulate=2, learning_rate=0.001), tiny_set, tmp_path)
+    (row,) = csv.DictReader((run / "log.csv").open())
+    assert float(row["learning_rate"]) == pytest.approx(0.002)
+
+
+def test_the_third_signal_interrupts() -> None:
+    with graceful_stop() as stop:
+        for _ in range(2):
+            os.kill(os.getpid(), signal.SIGINT)
+            assert stop.asked
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+@pytest.mark.slow
 def test_two_processes_share_an_uneven_split(tmp_path: Path) -> None:
     data = make_set(tmp_path, train=3, val=1, test=1)  # 6 clips in batches of 2 × 2: the second one is half full
     script = (

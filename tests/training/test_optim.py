@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from kinesics.training.optim import (
     parameter_groups,
     rate_at,
     set_rates,
+    term_losses,
     train_mode,
 )
 from kinesics.values import VideoItem
@@ -125,3 +127,25 @@ def test_the_average_follows_the_weights() -> None:
     for _ in range(40):
         average.update(layer)
     assert average.state["weight"].tolist() == pytest.approx([3.0] * 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("tsn_resnet18", {}),
+        ("tsm_resnet18", {"head": "ordered"}),
+        ("mlfe_resnet18", {}),
+        ("mlfe_resnet18", {"fusion": "concat", "fc_hidden": 4}),
+        ("mlfe_resnet18", {"weight": 0.0}),
+        ("mlfe_resnet18", {"tsm_loss": False}),
+        ("mlfe_resnet18", {"tsm_loss": False, "layers": ["layer3"]}),
+    ],
+)
+def test_what_is_trained_gets_a_gradient(name: str, arguments: dict[str, Any]) -> None:
+    """Processes that train together wait for the gradient of every parameter that is trained."""
+    model = create_model(name, 3, **arguments)
+    groups = parameter_groups(model, OptimConfig(batch_norm="train"))
+    terms = model(torch.randn(2, 3, 3, 32, 32), terms=True)
+    term_losses(terms, torch.eye(3)[:2], multi_label=False).mean().backward()
+    assert [n for n, p in model.named_parameters() if p.requires_grad and p.grad is None] == []
+    assert sum(len(group["params"]) for group in groups) > 10  # type: ignore[arg-type]

@@ -41,7 +41,7 @@ from kinesics.training.optim import (
     term_losses,
     train_mode,
 )
-from kinesics.training.processes import any_process, copy_buffers, sum_over_processes
+from kinesics.training.processes import any_process, copy_buffers, from_all_processes, sum_over_processes
 from kinesics.training.state import restore, training_state
 from kinesics.values import VideoItem
 from kinesics.video.view_plan import view_plan
@@ -171,7 +171,7 @@ def run_epoch(
                 smoothing=optim.label_smoothing,
                 weights=weights,
             )
-            refuse_non_finite(losses, batch.ids, progress.epoch)
+            refuse_non_finite(fabric, losses, batch.ids, progress.epoch)
             fabric.backward(losses.mean() / group)
         if last_of_step:
             if optim.clip_norm:
@@ -198,8 +198,10 @@ def run_epoch(
         due = trainer.checkpoint_batches and (number + 1) % trainer.checkpoint_batches == 0
         stops = any_process(fabric, stop.asked)
         if due or stops:
+            shares = from_all_processes(fabric, (progress.loss_sum, progress.clips_seen))
             if fabric.is_global_zero:
-                save_checkpoint(trainer.out, training_state(fabric, model, optimizer, averaged, progress))
+                state = training_state(fabric, model, optimizer, averaged, progress)
+                save_checkpoint(trainer.out, {**state, "shares": shares})
             if stops:
                 fabric.barrier()  # torchrun ends all processes with the first: none leaves before the state is saved
                 raise StopAsked(f"stopped in epoch {progress.epoch + 1}; go on with --resume")
@@ -220,6 +222,7 @@ def end_epoch(trainer: Trainer, averaged: AveragedWeights | None, progress: Prog
     trained = {name: tensor.clone() for name, tensor in model.state_dict().items()} if averaged else None
     if averaged:
         model.load_state_dict(averaged.state)
+        copy_buffers(fabric, model)  # each process averaged its own
     if task.val:
         scores = score(
             model,
@@ -266,10 +269,11 @@ def mix(clips: Tensor, targets: Tensor, settings: InputConfig, generator: torch.
     return blend(clips, targets, alpha, generator)
 
 
-def refuse_non_finite(losses: Tensor, ids: Sequence[str], epoch: int) -> None:
-    """Raises KinesicsError naming the clips whose loss is not a finite number."""
+def refuse_non_finite(fabric: Fabric, losses: Tensor, ids: Sequence[str], epoch: int) -> None:
+    """Raises KinesicsError in all processes, naming the clips of any process whose loss is not a finite number."""
     bad = [name for name, finite in zip(ids, losses.detach().isfinite().tolist(), strict=True) if not finite]
-    if bad:
+    if any_process(fabric, bool(bad)):
+        bad = [name for names in from_all_processes(fabric, bad) for name in names]
         raise KinesicsError(
             f"the loss is not a finite number in epoch {epoch + 1} for {', '.join(bad)}; "
             "look at these clips, or lower the learning rate; the last checkpoint is kept"

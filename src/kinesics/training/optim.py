@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, log_softmax
 
+from kinesics.models.backbones.backbone import STAGES
 from kinesics.models.recognizer import Recognizer
 from kinesics.settings import OptimConfig
 from kinesics.values import VideoItem
@@ -22,14 +23,16 @@ def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, ob
 
     As TSN does: biases and BatchNorm without weight decay, the classifier at `head_rate`. Stages of the backbone learn
     at `backbone_rate` rising to 1 at the last; the first `frozen_stages` do not learn and are in no group, but for
-    what a system adds to them.
+    what a system adds to them. Nor do stages that the head's losses do not reach.
     """
     kept = {f"{name}.{kind}" for name, _ in frozen_norms(model, optim) for kind in ("weight", "bias")}
     last = len(model.backbone.stages) - 1
+    reached = last - (len(STAGES) - 1 - STAGES.index(model.head.last_trained))
     groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         stage = model.stage_of(name)
         frozen = stage is not None and stage < optim.frozen_stages and not model.is_added(name)
+        frozen = frozen or (stage is not None and stage > reached)
         parameter.requires_grad_(parameter.requires_grad and not frozen and name not in kept)
         if not parameter.requires_grad:
             continue

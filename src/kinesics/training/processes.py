@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import torch
 from lightning_fabric import Fabric
 from torch import nn
+
+T = TypeVar("T")
 
 
 def any_process(fabric: Fabric, flag: bool) -> bool:
@@ -20,6 +24,14 @@ def sum_over_processes(fabric: Fabric, *values: float) -> list[float]:
     total = torch.tensor(values, dtype=dtype, device=fabric.device)
     torch.distributed.all_reduce(total)
     return [float(value) for value in total.tolist()]
+
+
+def from_all_processes(fabric: Fabric, value: T) -> list[T]:
+    """The `value` of each process, in the order of their ranks. All must call it at the same point."""
+    values = [value] * fabric.world_size
+    if fabric.world_size > 1:
+        torch.distributed.all_gather_object(values, value)
+    return values
 
 
 def copy_buffers(fabric: Fabric, model: nn.Module) -> None:

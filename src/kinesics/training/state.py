@@ -46,4 +46,7 @@ def restore(out: Path, fabric: Fabric, model: Recognizer, optimizer: Any, averag
         averaged.num_steps = state["averaged"]["num_steps"]
         for name, tensor in state["averaged"]["state"].items():
             averaged.state[name].copy_(tensor)
-    return Progress(**state["progress"])
+    progress = Progress(**state["progress"])
+    if "shares" in state:  # in the middle of an epoch each process goes on with its own sum
+        progress.loss_sum, progress.clips_seen = state["shares"][fabric.global_rank]
+    return progress

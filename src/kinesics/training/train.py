@@ -102,6 +102,7 @@ def train_task(
     if out.is_file():
         raise UserError(f"{out}: is a file; expected a folder for the run")
     fabric = make_fabric(recipe.optim.precision, device)
+    watch = watch if fabric.is_global_zero else Watch()  # one process speaks for all
     if fabric.device.type == "cpu":
         keep_freed_memory()
     with locked(out) if fabric.is_global_zero else nullcontext():
@@ -120,7 +121,7 @@ def train_task(
             out,
             fabric=fabric,
             contract=contract_of(recipe, task, manifest, model),
-            watch=watch if fabric.is_global_zero else Watch(),
+            watch=watch,
             log=RunLog(out, enabled=fabric.is_global_zero),
             resume=has_state,
             num_workers=num_workers,

@@ -12,6 +12,8 @@ class Head(nn.Module):
     """
 
     needs: tuple[str, ...] = ("layer5",)
+    last_trained: str = "layer5"
+    """The last stage of the backbone that the losses of `terms` reach."""
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """{stage: (N, T, C, H, W)} → (N, K) logits."""

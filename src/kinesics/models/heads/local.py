@@ -106,6 +106,7 @@ class LocalHead(AverageHead):
             self.score.requires_grad_(False)
         if not tsm_loss:
             self.fc.requires_grad_(False)  # the peaks are places: no gradient goes through them
+            self.last_trained = self.layers[-1]
 
     def forward(self, features: dict[str, Tensor]) -> Tensor:
         """{stage: (N, T, C, H, W)} → (N, K)."""
