@@ -74,7 +74,7 @@ def test_in_a_mirror_what_moves_right_moves_left() -> None:
 def test_flow_alone_tells_left_from_right(tiny_set: Path, flow: Path, tmp_path: Path) -> None:
     made = small(1)
     made = dataclasses.replace(
-        made, optim=dataclasses.replace(made.optim, epochs=6, batch_size=2, optimizer="adamw", learning_rate=1e-3)
+        made, optim=dataclasses.replace(made.optim, epochs=12, batch_size=2, optimizer="adamw", learning_rate=1e-3)
     )
     run = train(made, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")
     metrics, _ = evaluate(run, num_workers=0, device="cpu")  # of the training's folder, as its record says

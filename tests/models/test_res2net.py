@@ -56,7 +56,7 @@ def test_the_public_file_loads_whole(name: str, tmp_path: Path) -> None:
 
 def test_resnet_s_file_is_refused(tmp_path: Path) -> None:
     torch.save(filled(RESNETS["resnet50"]), tmp_path / "resnet50.pth")
-    with pytest.raises(UserError, match=r"resnet50\.pth: backbone\.layer1\.0\.bn1\.bias is 64, wanted 104"):
+    with pytest.raises(UserError, match=r"resnet50\.pth: backbone\.layer1\.0\.bn1\.bias is 64, expected 104"):
         load_weights(create_model("tea_res2net50", 5), tmp_path / "resnet50.pth")
 
 
