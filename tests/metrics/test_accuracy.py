@@ -21,15 +21,9 @@ from sklearn.metrics import (
 )
 
 from kinesics.errors import UserError
-from kinesics.metrics.accuracy import (
-    average_precisions,
-    evaluate,
-    macro_f1,
-    pool,
-    write_confusion_csv,
-    write_per_class_csv,
-)
+from kinesics.metrics.accuracy import average_precisions, evaluate, macro_f1, pool
 from kinesics.metrics.bootstrap import draw_counts
+from kinesics.metrics.tables import write_confusion_csv, write_per_class_csv
 from kinesics.values import Scores
 
 

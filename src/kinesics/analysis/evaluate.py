@@ -12,7 +12,7 @@ from kinesics.errors import UserError, unknown
 from kinesics.files import write_json
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.inference.scorer import score
-from kinesics.metrics.accuracy import Metrics, write_confusion_csv, write_per_class_csv
+from kinesics.metrics.accuracy import Metrics
 from kinesics.metrics.hierarchy import (
     Hierarchy,
     evaluate_levels,
@@ -20,6 +20,7 @@ from kinesics.metrics.hierarchy import (
     hierarchy_of_names,
     write_submission,
 )
+from kinesics.metrics.tables import write_confusion_csv, write_per_class_csv
 from kinesics.models.recognizer import Recognizer
 from kinesics.plots.confusion import plot_confusion
 from kinesics.progress import Watch

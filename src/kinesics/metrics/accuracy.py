@@ -10,19 +10,15 @@ the labels, in each bootstrap draw too; a class that occurs but is never predict
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kinesics.errors import UserError
-from kinesics.files import write_text
 from kinesics.metrics.bootstrap import (
     FEW_GROUPS,
     Array,
@@ -34,6 +30,7 @@ from kinesics.metrics.bootstrap import (
     wilson,
 )
 from kinesics.metrics.calibration import believed, calibration_error
+from kinesics.metrics.class_means import Prior, class_counts, class_means
 from kinesics.values import Scores
 
 FEW_CLIPS = 10
@@ -163,31 +160,6 @@ def notes_of(classes: Sequence[str], targets: npt.NDArray[np.bool_], groups: Seq
     return notes
 
 
-@dataclass(frozen=True)
-class Prior:
-    """Made-up clips in each bootstrap draw: for each class that occurs, (B, K) weights of right and of wrong ones.
-
-    Half a clip of each on average (Jeffreys); of the size of a group where clips come in groups.
-    """
-
-    right: Array
-    wrong: Array
-
-    @staticmethod
-    def draw(targets: npt.NDArray[np.bool_], units: npt.NDArray[np.int64], num_draws: int, seed: int) -> Prior:
-        """The weights for some targets (M, K) whose clips come in units (M,)."""
-        generator = np.random.default_rng([seed, 1])
-        sizes = np.array([len(units[row]) / max(1, len(set(units[row].tolist()))) for row in targets.T])
-        shape = (num_draws, targets.shape[1])
-        occurs = targets.any(axis=0) * sizes
-        return Prior(generator.gamma(0.5, size=shape) * occurs, generator.gamma(0.5, size=shape) * occurs)
-
-    def claimed(self) -> Array:
-        """(B, K) how much of them is taken for each class: the wrong ones are spread over the other classes."""
-        others = max(1, self.wrong.shape[1] - 1)
-        return np.asarray(self.right + (self.wrong.sum(axis=1, keepdims=True) - self.wrong) / others)
-
-
 def predictions(logits: npt.NDArray[np.float32], multi_label: bool) -> npt.NDArray[np.bool_]:
     """(M, K) bool: the class with the highest score (the first, where several are), or all over one half."""
     if multi_label:
@@ -209,38 +181,6 @@ def multi_figures(
 ) -> dict[str, Array]:
     """exact_match of each video (M,): whether just its labels are over one half."""
     return {"exact_match": (predicted == targets).all(axis=1).astype(np.float64)}
-
-
-def class_means(
-    weights: Array,
-    targets: npt.NDArray[np.bool_],
-    predicted: npt.NDArray[np.bool_],
-    multi_label: bool,
-    prior: Prior | None = None,
-) -> dict[str, Array]:
-    """(B, M) weights → figures (B,) that are means over the classes that occur, and micro F1."""
-    hits, actual, claimed = class_counts(weights, targets, predicted, prior)
-    occurs = actual > 0
-    f1 = np.divide(2 * hits, actual + claimed, out=np.zeros_like(hits), where=actual + claimed > 0)
-    recall = np.divide(hits, actual, out=np.zeros_like(hits), where=occurs)
-    number = occurs.sum(axis=1)
-    figures = {} if multi_label else {"mean_class_accuracy": (recall * occurs).sum(axis=1) / number}
-    both = actual.sum(axis=1) + claimed.sum(axis=1)
-    return {
-        **figures,
-        "macro_f1": (f1 * occurs).sum(axis=1) / number,
-        "micro_f1": 2 * hits.sum(axis=1) / both,
-    }
-
-
-def class_counts(
-    weights: Array, targets: npt.NDArray[np.bool_], predicted: npt.NDArray[np.bool_], prior: Prior | None = None
-) -> tuple[Array, Array, Array]:
-    """(B, M) weights → (B, K) of each class: clips that are right, that have its label, and that are taken for it."""
-    hits, actual, claimed = weights @ (targets & predicted), weights @ targets, weights @ predicted
-    if prior is None:
-        return hits, actual, claimed
-    return hits + prior.right, actual + prior.right + prior.wrong, claimed + prior.claimed()
 
 
 def class_rows(
@@ -329,28 +269,3 @@ def pool(parts: Sequence[Scores]) -> Scores:
         multi_label=first.multi_label,
         record={"pooled": [dict(part.record) for part in parts]},
     )
-
-
-def write_per_class_csv(metrics: Metrics, path: Path) -> None:
-    """Write a line a class: videos, precision, recall, F1 with their intervals, and average precision."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    kinds = ("precision", "recall", "f1")
-    header = [column for kind in kinds for column in (kind, f"{kind}_low", f"{kind}_high")]
-    writer.writerow(["class", "videos", *header, "average_precision"])
-    for row in metrics.per_class:
-        cells = [number for kind in kinds for number in asdict(getattr(row, kind)).values()]
-        writer.writerow([row.name, row.num_videos, *(f"{c:.6g}" for c in cells), f"{row.average_precision:.6g}"])
-    write_text(path, text.getvalue())
-
-
-def write_confusion_csv(metrics: Metrics, path: Path) -> None:
-    """Write the confusion matrix: a line a true class, a column a predicted one."""
-    if metrics.confusion is None:
-        raise ValueError("multi-label scores have no confusion matrix")
-    names = [row.name for row in metrics.per_class]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["true \\ predicted", *names])
-    writer.writerows([name, *counts] for name, counts in zip(names, metrics.confusion.tolist(), strict=True))
-    write_text(path, text.getvalue())

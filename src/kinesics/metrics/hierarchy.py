@@ -18,8 +18,9 @@ import numpy.typing as npt
 
 from kinesics.errors import UserError
 from kinesics.files import read_text, write_text
-from kinesics.metrics.accuracy import Metrics, Prior, class_means, evaluate, predictions
+from kinesics.metrics.accuracy import Metrics, evaluate, predictions
 from kinesics.metrics.bootstrap import Array, Interval, draw_weights, effective_number, percentiles, units_of, wilson
+from kinesics.metrics.class_means import Prior, class_means
 from kinesics.values import Scores
 
 SEPARATOR = "/"

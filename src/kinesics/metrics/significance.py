@@ -11,8 +11,9 @@ import numpy.typing as npt
 from scipy.stats import binomtest
 
 from kinesics.errors import UserError
-from kinesics.metrics.accuracy import class_means, multi_figures, predictions, single_figures
+from kinesics.metrics.accuracy import multi_figures, predictions, single_figures
 from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
+from kinesics.metrics.class_means import class_means
 from kinesics.metrics.fusion import rows_like
 from kinesics.values import Scores
 
