@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -29,7 +29,8 @@ class VideoItem:
     """One labelled video: a file, a folder of frames or a frame pattern (`clip/img_{:05d}.jpg`), whole or a part of it.
 
     `labels` are class indices: one, several (multi-label) or none (unknown). `fps` is needed of frame folders only.
-    `is_partial`: some of its frames cannot be decoded; it is read as if it had only the others.
+    `is_partial`: some of its frames cannot be decoded; it is read as if it had only the others. `digest`: tells its
+    content, and the part of it, whatever its path; empty where it is not known.
     """
 
     id: str
@@ -40,6 +41,7 @@ class VideoItem:
     fps: float | None = None
     group: str = ""
     is_partial: bool = False
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if not self.id:
@@ -91,6 +93,8 @@ class Scores:
     ids: M unique names. logits: (M, K) float. targets: (M, K) bool, one-hot or multi-hot; an all-false row is unknown.
     classes: K names. multi_label: whether a sigmoid (rather than a softmax) makes probabilities of the logits.
     record: how they came about (run, view plan, split, seed, versions).
+    digests: the content of each video, whatever its path (`VideoItem.digest`); () where not all are known. Two videos
+    may have the same content.
     """
 
     ids: tuple[str, ...]
@@ -99,6 +103,7 @@ class Scores:
     classes: tuple[str, ...]
     multi_label: bool = False
     record: Mapping[str, Any] = field(default_factory=dict)
+    digests: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         shape = (len(self.ids), len(self.classes))
@@ -110,6 +115,18 @@ class Scores:
                 )
         if len(set(self.ids)) != len(self.ids):
             raise ValueError("scores have one row a video, found an id twice")
+        if self.digests and (len(self.digests) != len(self.ids) or not all(self.digests)):
+            raise ValueError(f"scores of {shape[0]} videos need as many digests or none, found {len(self.digests)}")
+
+    def take(self, rows: Sequence[int]) -> Scores:
+        """The scores of these rows, in this order."""
+        return replace(
+            self,
+            ids=tuple(self.ids[row] for row in rows),
+            logits=self.logits[list(rows)],
+            targets=self.targets[list(rows)],
+            digests=tuple(self.digests[row] for row in rows) if self.digests else (),
+        )
 
     def probs(self) -> npt.NDArray[np.float32]:
         """(M, K) probabilities: softmax over the classes, or a sigmoid each where multi_label."""
@@ -129,6 +146,7 @@ class Scores:
                 classes=np.array(self.classes),
                 multi_label=np.array(self.multi_label),
                 record=np.array(to_json(self.record)),
+                digests=np.array(self.digests, dtype=np.str_),
             )
 
     @staticmethod
@@ -143,6 +161,7 @@ class Scores:
                     classes=tuple(file["classes"].tolist()),
                     multi_label=bool(file["multi_label"]),
                     record=json.loads(str(file["record"])),
+                    digests=tuple(file["digests"].tolist()) if "digests" in file else (),  # files of before lack them
                 )
         except FileNotFoundError:
             raise UserError(f"{path}: no such file; wanted scores.npz as `kinesics test` writes it") from None

@@ -14,7 +14,8 @@ from scipy.stats import binomtest, chi2
 from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score, recall_score
 
 from kinesics.errors import UserError
-from kinesics.metrics.significance import common_clips, compare, draws, holm, mcnemar
+from kinesics.metrics.matching import common_clips
+from kinesics.metrics.significance import compare, draws, holm, mcnemar
 from kinesics.values import Scores
 from tests.metrics.test_accuracy import scores_of
 

@@ -13,7 +13,8 @@ from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.errors import UserError
 from kinesics.metrics.accuracy import evaluate
 from kinesics.metrics.bootstrap import Interval
-from kinesics.metrics.significance import Pair, common_clips, holm
+from kinesics.metrics.matching import common_clips, rows_like
+from kinesics.metrics.significance import Pair, holm
 from kinesics.metrics.significance import compare as compare_scores
 
 Against = Literal["first", "best"]
@@ -91,7 +92,8 @@ def compare(
 
     runs: folders of runs that were tested on `split` with `views`, fused or cross-validated ones, or score files.
     data: the manifest, whose groups the intervals of the differences go by; by default the one of the runs' records.
-    common: compare on the clips that all of them scored, where these differ.
+    common: compare on the clips that all of them scored, where these differ. Clips are the same where their content is
+    (`Scores.digests`), else where their ids are; they are named as in the first run.
 
     Raises:
         UserError: fewer than two runs, a run without scores, or scores of other clips or classes.
@@ -99,7 +101,7 @@ def compare(
     if len(runs) < 2:
         raise UserError(f"compare takes two runs or more, found {len(runs)}")
     found = read_tested(runs, split=split, views=views)
-    groups = groups_of(manifest_for(found, data))
+    groups = groups_of(found[0].scores, manifest_for(found, data))
     return match_all(found, groups, common=common, against=against, split=split, views=views)
 
 
@@ -118,7 +120,7 @@ def match_all(
     views: str = "one",
 ) -> Comparison:
     """`compare` on runs that are read already; one alone has no match."""
-    runs, num_left_out = on_common_clips(runs) if common else (list(runs), 0)
+    runs, num_left_out = on_common_clips(runs) if common else (named_like_first(runs), 0)
     figure = next(name for name in FIGURES if name in runs[0].metrics.names)
     base = runs[0] if against == "first" else max(runs, key=lambda run: run.metrics.value(figure))
     others = [run for run in runs if run is not base]
@@ -132,11 +134,23 @@ def match_all(
     return Comparison(tuple(runs), matches, num_left_out, split, views)
 
 
+def named_like_first(runs: Sequence[Tested]) -> list[Tested]:
+    """The runs with the clips of the first, in its order and by its ids. Raises UserError where one has other clips."""
+    first, *others = runs
+    aligned = [first]
+    for run in others:
+        rows = rows_like(first.scores, run.scores, first.name, run.name)
+        aligned.append(
+            dataclasses.replace(run, scores=dataclasses.replace(run.scores.take(rows), ids=first.scores.ids))
+        )
+    return aligned
+
+
 def on_common_clips(runs: Sequence[Tested]) -> tuple[list[Tested], int]:
     """The runs evaluated on the clips that all of them scored, and how many clips were left out."""
     shared, num_left_out = common_clips({run.name: run.scores for run in runs})
     if not num_left_out:
-        return list(runs), 0
+        return [dataclasses.replace(run, scores=shared[run.name]) for run in runs], 0
     return [
         dataclasses.replace(run, scores=shared[run.name], metrics=evaluate(shared[run.name])) for run in runs
     ], num_left_out

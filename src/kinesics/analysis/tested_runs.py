@@ -16,7 +16,7 @@ from kinesics.metrics.cost import Cost, cost
 from kinesics.models.recognizer import Recognizer
 from kinesics.runs.model_file import WEIGHTS_NAME, Contract, load_model
 from kinesics.runs.run import Run
-from kinesics.values import Scores
+from kinesics.values import Scores, VideoItem
 from kinesics.video.view_plan import ViewPlan
 
 
@@ -146,6 +146,25 @@ def places_of(run: Tested) -> list[Path]:
     return [run.folder, *sorted(run.folder.glob("fold-*")), *map(Path, [*named, *(fused or ())])]
 
 
-def groups_of(manifest: Manifest | None) -> dict[str, str]:
-    """The group of each clip by its id; empty where none is known."""
-    return {row.id: row.group for row in manifest.rows if row.group} if manifest else {}
+def items_of(scores: Scores, manifest: Manifest | None) -> dict[str, VideoItem]:
+    """The manifest's usable clips by the ids that `scores` have; without those that the manifest does not name.
+
+    A clip is found by its content where the scores have digests (by the same id first, where several clips have that
+    content), else by its id, where the manifest does not say that its content is another.
+    """
+    items = manifest.items() if manifest else []
+    by_id = {item.id: item for item in items}
+    by_digest = {item.digest: item for item in reversed(items) if item.digest}
+    found = {}
+    for name, digest in zip(scores.ids, scores.digests or [""] * len(scores.ids), strict=True):
+        item = by_id.get(name)
+        if item is None or (digest and item.digest and item.digest != digest):
+            item = by_digest.get(digest)
+        if item is not None:
+            found[name] = item
+    return found
+
+
+def groups_of(scores: Scores, manifest: Manifest | None) -> dict[str, str]:
+    """The group of each clip by its id in `scores`; empty where none is known."""
+    return {name: item.group for name, item in items_of(scores, manifest).items() if item.group}

@@ -83,9 +83,18 @@ class Row:
     @property
     def id(self) -> str:
         """The name of the clip: its path, and `#start-end` for a part of a video."""
+        return self.path + self._part
+
+    @property
+    def content(self) -> str:
+        """What the clip shows, whatever its path: the digest, and `#start-end` for a part; "" without a digest."""
+        return self.digest and self.digest + self._part
+
+    @property
+    def _part(self) -> str:
         if self.start_seconds is None and self.end_seconds is None:
-            return self.path
-        return f"{self.path}#{_cell(self.start_seconds)}-{_cell(self.end_seconds)}"
+            return ""
+        return f"#{_cell(self.start_seconds)}-{_cell(self.end_seconds)}"
 
 
 @dataclass(frozen=True)
@@ -134,6 +143,7 @@ class Manifest:
                 fps=row.fps,
                 group=row.group,
                 is_partial=row.status == "partial",
+                digest=row.content,
             )
             for row in self.rows
             if row.usable and split in (None, row.split) and (folds is None or row.fold in folds)

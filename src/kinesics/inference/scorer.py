@@ -73,6 +73,7 @@ def score(
         classes=tuple(classes),
         multi_label=multi_label,
         record={"plan": plan.to_dict(), **(record or {})},
+        digests=tuple(item.digest for item in items) if all(item.digest for item in items) else (),
     )
 
 

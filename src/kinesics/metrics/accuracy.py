@@ -268,4 +268,5 @@ def pool(parts: Sequence[Scores]) -> Scores:
         classes=first.classes,
         multi_label=first.multi_label,
         record={"pooled": [dict(part.record) for part in parts]},
+        digests=tuple(digest for part in parts for digest in part.digests) if all(p.digests for p in parts) else (),
     )

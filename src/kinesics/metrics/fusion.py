@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from kinesics.errors import UserError
+from kinesics.metrics.matching import rows_like
 from kinesics.values import Scores
 
-SHOWN = 5
 SMALLEST = 1e-12
 """What a probability of zero counts as, so that its logarithm is a number."""
 
@@ -51,31 +51,5 @@ def fuse(streams: Mapping[str, Scores], weights: Mapping[str, float]) -> Scores:
         record={
             "fused": {stream: {"weight": weights[stream], **dict(scores.record)} for stream, scores in streams.items()}
         },
+        digests=first.digests,
     )
-
-
-def rows_like(first: Scores, other: Scores, name: str, other_name: str) -> list[int]:
-    """Where the videos of `first` stand in `other`. Raises UserError where the two are not of the same videos."""
-    if first.classes != other.classes or first.multi_label != other.multi_label:
-        raise UserError(
-            f"{other_name}: its classes are {', '.join(other.classes)}; those of {name} are {', '.join(first.classes)}"
-        )
-    place = {video: row for row, video in enumerate(other.ids)}
-    known = set(first.ids)
-    lacks, more = [i for i in first.ids if i not in place], [i for i in other.ids if i not in known]
-    if lacks or more:
-        said = [f"{what} {shown(ids)}" for what, ids in (("it lacks", lacks), ("it also has", more)) if ids]
-        raise UserError(f"{other_name}: scores of other videos than {name}'s: {'; '.join(said)}")
-    rows = [place[video] for video in first.ids]
-    changed = [
-        i for i, same in zip(first.ids, (other.targets[rows] == first.targets).all(axis=1), strict=True) if not same
-    ]
-    if changed:
-        raise UserError(f"{other_name}: other labels than in {name} for {shown(changed)}")
-    return rows
-
-
-def shown(ids: list[str]) -> str:
-    """The first of them, and how many more there are."""
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return f"{', '.join(ids[:SHOWN])}{more}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from kinesics.errors import UserError
 from kinesics.metrics.accuracy import multi_figures, predictions, single_figures
 from kinesics.metrics.bootstrap import Array, Interval, draw_counts, intervals
 from kinesics.metrics.class_means import class_means
-from kinesics.metrics.fusion import rows_like
+from kinesics.metrics.matching import rows_like
 from kinesics.values import Scores
 
 Flags = npt.NDArray[np.bool_]
@@ -87,27 +86,6 @@ def compare(
         per_class=class_differences(first.classes, *logits, targets, multi_label, counts),
         num_groups=num_groups,
     )
-
-
-def common_clips(runs: Mapping[str, Scores]) -> tuple[dict[str, Scores], int]:
-    """The runs' scores of the clips that all of them have, in the order of the first, and how many clips were left out.
-
-    Raises:
-        UserError: no clip is in all of them.
-    """
-    shared = set.intersection(*(set(scores.ids) for scores in runs.values()))
-    everything = set().union(*(scores.ids for scores in runs.values()))
-    if not shared:
-        raise UserError(f"no clip was scored by all of {', '.join(runs)}")
-    order = [name for name in next(iter(runs.values())).ids if name in shared]
-    return {run: picked(scores, order) for run, scores in runs.items()}, len(everything) - len(shared)
-
-
-def picked(scores: Scores, ids: Sequence[str]) -> Scores:
-    """The rows of these clips, in this order."""
-    place = {name: row for row, name in enumerate(scores.ids)}
-    rows = [place[name] for name in ids]
-    return dataclasses.replace(scores, ids=tuple(ids), logits=scores.logits[rows], targets=scores.targets[rows])
 
 
 def mcnemar(first: Flags, second: Flags) -> float:

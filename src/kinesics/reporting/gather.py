@@ -15,6 +15,7 @@ from kinesics.analysis.tested_runs import (
     Tested,
     groups_of,
     input_shape,
+    items_of,
     model_of,
     places_of,
     read_tested,
@@ -121,7 +122,7 @@ def gather(
         raise UserError("report takes a run or more, found none")
     found = read_tested(runs, split=split, views=views)
     manifest = manifest_for(found, data)
-    comparison = match_all(found, groups_of(manifest), common=common, split=split, views=views)
+    comparison = match_all(found, groups_of(found[0].scores, manifest), common=common, split=split, views=views)
     gathered = tuple(gather_run(run, device) for run in comparison.runs)
     return Gathered(
         comparison=comparison,
@@ -184,8 +185,8 @@ def hardest(runs: Sequence[Tested], manifest: Manifest | None) -> tuple[Clip, ..
 
     Clips that some run gets wrong go before those that all get right, where not all fit.
     """
-    items = {item.id: item for item in manifest.items()} if manifest else {}
     first = runs[0].scores
+    items = items_of(first, manifest)
     tables = [answers(run) for run in runs]
     clips = [
         Clip(name, tuple(np.flatnonzero(row).tolist()), tuple(table[name] for table in tables), items.get(name))
