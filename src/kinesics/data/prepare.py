@@ -100,7 +100,9 @@ def prepare(
     _check_choices(source, out, on_bad, timeout_seconds, memory_gib, num_workers)
     assigned = Assigned(split, val, test, folds, seed, keep=not reassign)
     previous = {} if reassign else previous_rows(out)
-    options = Options(template, class_names, columns or {}, root.absolute() if root else None, official_split)
+    limits = Limits(seconds=timeout_seconds, memory_gib=memory_gib, max_pixels=max_pixels)
+    base = root.absolute() if root else None
+    options = Options(template, class_names, columns or {}, base, official_split, limits, num_workers)
     imported = import_clips(source, format, options)
     entries, duplicates = drop_duplicates(_grouped(imported, source, group_pattern))
     entries, kept = with_previous(entries, previous, out)
@@ -115,7 +117,7 @@ def prepare(
     journal = beside(out, ".journal.jsonl")
     checks = verify(
         [entries[i].row for i in present],
-        limits=Limits(seconds=timeout_seconds, memory_gib=memory_gib, max_pixels=max_pixels),
+        limits=limits,
         workers=num_workers,
         journal=journal,
         progress=progress,

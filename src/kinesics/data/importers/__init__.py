@@ -26,6 +26,7 @@ class Format:
     options: tuple[str, ...] = ("root",)
 
 
+ABOUT_PROCESSES = ("limits", "num_workers")
 LISTS = ("root", "template", "class_names")
 FORMATS: dict[str, Format] = {
     "folder": Format(import_folder, ("template",)),
@@ -71,7 +72,7 @@ def check_options(format: str, options: Options) -> None:
     taken = FORMATS[format].options
     for field in dataclasses.fields(Options):
         value = getattr(options, field.name)
-        if value not in (None, {}) and field.name not in taken:
+        if value not in (None, {}) and field.name not in (*taken, *ABOUT_PROCESSES):
             users = ", ".join(name for name, other in FORMATS.items() if field.name in other.options)
             raise UserError(f"{field.name} means nothing for the format '{format}'; it is for {users}")
     if options.root is not None and not options.root.is_dir():

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from xml.parsers import expat
 
+from kinesics.data.frame_times import FrameTimes, frame_times
+from kinesics.data.importers.cvat_xml import WANTED, Document, Track, read_document
 from kinesics.data.importers.source import Imported, Options, first_existing
 from kinesics.data.manifest import Row
 from kinesics.data.problems import Entry, Problem
-from kinesics.errors import UserError, VideoError
-from kinesics.video.reader import open_video
-
-WANTED = "an XML file exported as 'CVAT for video 1.1'"
-
-
-@dataclass
-class Track:
-    """A labelled track: the frames at which its shape is set, and whether it is in the picture from there on."""
-
-    label: str
-    line: int
-    task: str
-    shapes: list[tuple[int, bool]] = field(default_factory=list)
-
-
-@dataclass
-class Document:
-    """What is read of a file: the video of each task (a file of one task has the task ""), their rates, the tracks."""
-
-    videos: dict[str, str] = field(default_factory=dict)
-    fps: dict[str, float] = field(default_factory=dict)
-    tracks: list[Track] = field(default_factory=list)
+from kinesics.errors import KinesicsError, UserError
 
 
 def import_cvat(source: Path, options: Options) -> Imported:
@@ -41,8 +20,9 @@ def import_cvat(source: Path, options: Options) -> Imported:
         <annotations><meta><task>…<source>walk.mp4</source></task></meta>
           <track label="nod"><box frame="30" outside="0" …/> … <box frame="75" outside="1" …/></track>
 
-    The video lies beside the XML (or in `root`); its frame rate turns frames into seconds. All clips of a video are
-    one group, so that they stay on one side of a split. A folder of XML files is read whole.
+    The video lies beside the XML (or in `root`); its time stamps turn frames into seconds. Where it cannot be read, the
+    frame rate of the XML does, with a note. All clips of a video are one group, so that they stay on one side of a
+    split. A folder of XML files is read whole.
 
     Raises:
         UserError: not such an XML file.
@@ -50,40 +30,76 @@ def import_cvat(source: Path, options: Options) -> Imported:
     files = sorted(source.glob("*.xml")) if source.is_dir() else [source]
     if not files:
         raise UserError(f"{source}: no XML file in it; expected {WANTED}")
+    documents = {file: read_document(file) for file in files}
+    videos = {file: videos_of(document, options.root or file.parent) for file, document in documents.items()}
+    paths = [path for found in videos.values() for path in found.values()]
+    times = frame_times(paths, options.limits, options.num_workers)
     entries: list[Entry] = []
     problems: list[Problem] = []
-    for file in files:
-        document = _parse(file)
-        rates: dict[str, float] = {}
-        for task, name in document.videos.items():
-            base = options.root or file.parent
-            path = first_existing([base.absolute() / name, base.absolute() / Path(name).name])
+    for file, document in documents.items():
+        for task, path in videos[file].items():
             tracks = [track for track in document.tracks if track.task == task]
-            try:
-                rates[task] = document.fps.get(task) or _rate(path)
-            except VideoError as error:
-                # without its rate there are no times; the row takes the whole video, which the check then finds bad
-                lost = f"{len(tracks)} tracks need the frame rate of {path}"
-                problems.append(Problem("error", str(file), 0, f"{lost}, which cannot be read: {error}"))
-                continue
-            for track in tracks:
-                for first, end in spans(track.shapes):
-                    start_seconds, end_seconds = round(first / rates[task], 6), round(end / rates[task], 6)
-                    try:
-                        row = Row(
-                            str(path),
-                            (track.label,),
-                            group=Path(name).name,
-                            start_seconds=start_seconds,
-                            end_seconds=end_seconds,
-                            line=track.line,
-                        )
-                    except ValueError as error:
-                        raise UserError(f"{file}:{track.line}: {error}") from None
-                    entries.append(Entry(row, file))
+            seconds_at = clock(file, document.fps.get(task), tracks, path, times, problems)
+            if seconds_at is not None:
+                group = Path(document.videos[task]).name
+                entries += [entry for track in tracks for entry in entries_of(file, track, path, group, seconds_at)]
     if not entries and not problems:
         raise UserError(f"{', '.join(map(str, files))}: no labelled track; expected {WANTED}")
     return Imported(tuple(entries), None, tuple(problems))
+
+
+def videos_of(document: Document, base: Path) -> dict[str, Path]:
+    """The video of each task: as it is named below `base`, or its name alone."""
+    base = base.absolute()
+    return {task: first_existing([base / name, base / Path(name).name]) for task, name in document.videos.items()}
+
+
+def clock(
+    file: Path,
+    fps: float | None,
+    tracks: Sequence[Track],
+    path: Path,
+    times: Mapping[Path, FrameTimes | KinesicsError],
+    problems: list[Problem],
+) -> Callable[[int], float] | None:
+    """When each frame of a video is shown, in seconds; None where that cannot be known. Adds what there is to say.
+
+    fps: what the XML says, for a video whose own times cannot be read.
+    """
+    found = times[path]
+    if isinstance(found, FrameTimes):
+        for track in tracks:
+            last = max((frame for frame, _ in track.shapes), default=0)
+            if last > found.num_frames:
+                text = f"the track '{track.label}' goes to frame {last}; {path} has {found.num_frames} frames"
+                problems.append(Problem("warning", str(file), track.line, text))
+        return found.at
+    if fps is not None and math.isfinite(fps) and fps > 0:
+        text = (
+            f"{len(tracks)} tracks have times by the XML's frame rate of {fps:g}, since {path} cannot be read: {found}"
+        )
+        problems.append(Problem("note", str(file), 0, text))
+        return lambda frame: frame / fps
+    lost = f"{len(tracks)} tracks need the times of the frames of {path}"
+    problems.append(Problem("error", str(file), 0, f"{lost}, which cannot be read: {found}"))
+    return None
+
+
+def entries_of(file: Path, track: Track, path: Path, group: str, seconds_at: Callable[[int], float]) -> Iterator[Entry]:
+    """A clip for each stretch of a track."""
+    for first, end in spans(track.shapes):
+        try:
+            row = Row(
+                str(path),
+                (track.label,),
+                group=group,
+                start_seconds=round(seconds_at(first), 6),
+                end_seconds=round(seconds_at(end), 6),
+                line=track.line,
+            )
+        except ValueError as error:
+            raise UserError(f"{file}:{track.line}: {error}") from None
+        yield Entry(row, file)
 
 
 def spans(shapes: list[tuple[int, bool]]) -> Iterator[tuple[int, int]]:
@@ -102,76 +118,3 @@ def spans(shapes: list[tuple[int, bool]]) -> Iterator[tuple[int, int]]:
         last = frame
     if first is not None:
         yield first, last + 1
-
-
-def _rate(path: Path) -> float:
-    if not path.exists():
-        raise VideoError("no such file")
-    reader = open_video(path)
-    try:
-        return reader.fps
-    finally:
-        reader.close()
-
-
-def _parse(file: Path) -> Document:
-    """Read the XML with expat, which knows the line of each track."""
-    document = Document()
-    parser = expat.ParserCreate()
-    path: list[str] = []
-    task = {"id": "", "name": "", "text": ""}
-
-    def start(name: str, attributes: dict[str, str]) -> None:
-        path.append(name)
-        task["text"] = ""
-        line = parser.CurrentLineNumber
-        if len(path) == 1 and name != "annotations":
-            raise UserError(f"{file}:{line}: found <{name}>; expected {WANTED}")
-        if name == "image":
-            raise UserError(f"{file}:{line}: annotated as single images; expected {WANTED}")
-        if name == "task":
-            task.update(id="", name="")
-        if name == "track":
-            owner = attributes.get("task_id", "")
-            document.tracks.append(Track(attributes.get("label", "").strip(), line, owner))
-        elif path[:-1] == ["annotations", "track"] and "frame" in attributes:
-            if not attributes["frame"].isdigit():
-                raise UserError(f"{file}:{line}: frame '{attributes['frame']}' is not a number")
-            document.tracks[-1].shapes.append((int(attributes["frame"]), attributes.get("outside") == "1"))
-
-    def text(characters: str) -> None:
-        task["text"] += characters
-
-    def end(name: str) -> None:
-        value, inside = task["text"].strip(), "/".join(path)
-        path.pop()
-        task["text"] = ""
-        if inside.endswith("task/id"):
-            task["id"] = value
-        elif inside.endswith(("task/source", "meta/source")):
-            document.videos[task["id"] if inside.endswith("tasks/task/source") else ""] = value
-        elif inside.endswith(("task/fps", "task/frame_rate")):
-            try:
-                document.fps[task["id"] if "/tasks/" in inside else ""] = float(value)
-            except ValueError:
-                raise UserError(f"{file}:{parser.CurrentLineNumber}: frame rate '{value}' is not a number") from None
-
-    parser.StartElementHandler, parser.CharacterDataHandler, parser.EndElementHandler = start, text, end
-    try:
-        with file.open("rb") as stream:
-            parser.ParseFile(stream)
-    except expat.ExpatError as error:
-        raise UserError(
-            f"{file}:{error.lineno}: not XML ({expat.ErrorString(error.code)}); expected {WANTED}"
-        ) from None
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; expected {WANTED}") from None
-    if not document.videos:
-        raise UserError(f"{file}: names no video (<source>); expected {WANTED}")
-    tasks = set(document.videos)
-    for track in document.tracks:
-        if track.task not in tasks:
-            if len(tasks) > 1:
-                raise UserError(f"{file}:{track.line}: the track belongs to task '{track.task}', which has no video")
-            track.task = next(iter(tasks))  # a single task is not named by its tracks
-    return document

@@ -12,6 +12,7 @@ from kinesics.data.manifest import split_name
 from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 from kinesics.files import read_text
+from kinesics.workers.limits import Limits
 
 _VIDEOS = (
     ".3g2 .3gp .asf .avi .divx .flv .gif .h264 .hevc .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogm .ogv .ts "
@@ -28,6 +29,7 @@ class Options:
     template: file name of a frame in a frame folder (`img_{:05d}.jpg`). class_names: file with one name per line.
     columns: our column → theirs, for CSV. root: folder that listed paths start from, instead of the list's own.
     official_split: which of a data set's splits (UCF101 and HMDB51 have 1, 2 and 3); the first by default.
+    limits, num_workers: of the processes that read videos, where an importer has to.
     """
 
     template: str | None = None
@@ -35,6 +37,8 @@ class Options:
     columns: Mapping[str, str] = field(default_factory=dict)
     root: Path | None = None
     official_split: int | None = None
+    limits: Limits = field(default_factory=Limits)
+    num_workers: int | None = None
 
 
 @dataclass(frozen=True)

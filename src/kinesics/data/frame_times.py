@@ -1,0 +1,89 @@
+"""When each frame of a video is shown, read from files of others in worker processes: for marks that count frames."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kinesics.data.verify import SECONDS_PER_MEGABYTE
+from kinesics.devices import num_cores
+from kinesics.errors import KinesicsError, VideoError
+from kinesics.video.demux import PacketFile
+from kinesics.video.frame_files import is_frames
+from kinesics.workers.limits import Limits
+from kinesics.workers.pool import Alive, WorkerPool
+
+
+@dataclass(frozen=True)
+class FrameTimes:
+    """When the n frames of a video are shown.
+
+    seconds: (n,) float64, rising, counted from the first frame. end_seconds: when the last frame ends.
+    """
+
+    seconds: npt.NDArray[np.float64]
+    end_seconds: float
+
+    @property
+    def num_frames(self) -> int:
+        """n."""
+        return len(self.seconds)
+
+    def at(self, frame: int) -> float:
+        """When a frame, counted from 0, is shown. Frames that are not there follow the last in even steps.
+
+        >>> times = FrameTimes(np.array([0.0, 0.1, 0.4]), 0.6)
+        >>> [round(times.at(frame), 3) for frame in (1, 2, 3, 4)]
+        [0.1, 0.4, 0.6, 0.8]
+        """
+        if frame < self.num_frames:
+            return float(self.seconds[frame])
+        return self.end_seconds + (frame - self.num_frames) * self.end_seconds / self.num_frames
+
+
+def frame_times(
+    paths: Iterable[Path], limits: Limits | None = None, num_workers: int | None = None
+) -> dict[Path, FrameTimes | KinesicsError]:
+    """The times of the frames of each file, or why they cannot be read.
+
+    num_workers: processes; as many as cores by default. A file gets `limits.seconds` of processor time, and more for
+    each megabyte: one whose packets do not tell which frames there are is decoded.
+
+    Raises:
+        KinesicsError: the processes do not start.
+    """
+    limits = limits or Limits()
+    distinct = list(dict.fromkeys(paths))
+    task = functools.partial(read_times, max_pixels=limits.max_pixels)
+    pool = WorkerPool(task, num_workers or num_cores(), limits, extra_seconds=_extra_seconds)
+    with closing(pool.results(distinct)) as results:
+        return {distinct[index]: answer for index, answer in results}
+
+
+def read_times(path: Path, alive: Alive, max_pixels: int | None = None) -> FrameTimes:
+    """The times of the frames of a video file.
+
+    Raises:
+        VideoError: no such file, no video, or frame files, which have no times.
+    """
+    if not path.exists():
+        raise VideoError("no such file")
+    if is_frames(path):
+        raise VideoError("files of single frames have no times")
+    file = PacketFile(path, max_pixels=max_pixels)
+    try:
+        if not file.index.packets.size:
+            raise VideoError(f"{path}: none of its frames can be decoded")
+        return FrameTimes(file.index.seconds, file.index.end_seconds)
+    finally:
+        file.close()
+
+
+def _extra_seconds(path: Path) -> float:
+    return SECONDS_PER_MEGABYTE * path.stat().st_size / 1e6 if path.is_file() else 0.0
