@@ -5,12 +5,15 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import save_file
 
-from kinesics.errors import UserError
+from kinesics.errors import KinesicsError, UserError
 from kinesics.files import atomic_path, read_json, read_text, remove_unfinished, to_json, write_json, write_text
 
 
@@ -36,6 +39,28 @@ def test_what_a_killed_process_began_is_removed_and_nothing_else(tmp_path: Path)
         other.write_text("x", encoding="utf-8")
     remove_unfinished(wanted)
     assert sorted(tmp_path.iterdir()) == sorted(others)
+
+
+@pytest.mark.parametrize("writer", ["torch", "safetensors", "bytes"])
+def test_a_full_disk_is_named_whoever_writes(tmp_path: Path, writer: str) -> None:
+    """A limit on the size of files stands for the full disk: libraries tell of both in the same way."""
+    many = torch.zeros(500_000)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, before[1]))
+    try:
+        refused = pytest.raises(KinesicsError, match=r"cannot write .*model\.bin: File too large")
+        with refused, atomic_path(tmp_path / "model.bin") as temporary:
+            if writer == "torch":
+                torch.save(many, temporary)
+            elif writer == "safetensors":
+                save_file({"many": many}, temporary)
+            else:
+                temporary.write_bytes(many.numpy().tobytes())
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(RuntimeError, match="another"), atomic_path(tmp_path / "model.bin"):
+        raise RuntimeError("another")
 
 
 @pytest.mark.parametrize("umask", [0o022, 0o027, 0o077])

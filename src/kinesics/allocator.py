@@ -1,4 +1,4 @@
-"""Memory that is freed stays in the process, for the next batch."""
+"""Memory that is freed stays in the process, for the next batch. The command line asks for it; a script may."""
 
 from __future__ import annotations
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from kinesics.errors import KinesicsError, UserError
 
+PROBE_BYTES = 2**20
 PathLike = str | os.PathLike[str]
 """A path as text or as an object, such as a `Path` or a `Run`."""
 
@@ -44,9 +45,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
         if not concerns(error, temporary):
             raise
         raise KinesicsError(f"cannot write {path}: {error.strerror or error}") from error
+    except Exception as error:  # torch and safetensors have errors of their own for a full disk
+        if isinstance(error, KinesicsError) or (reason := _why_unwritable(temporary)) is None:
+            raise
+        raise KinesicsError(f"cannot write {path}: {reason}") from error
     finally:
         with suppress(OSError):  # without the folder there is nothing to remove
             temporary.unlink(missing_ok=True)
+
+
+def _why_unwritable(path: Path) -> str | None:
+    """Why nothing more can be written beside `path`, such as a full disk; None where something can."""
+    probe = path.with_name(f".{secrets.token_hex(8)}")
+    try:
+        probe.write_bytes(bytes(PROBE_BYTES))
+    except OSError as error:
+        return error.strerror or str(error)
+    finally:
+        with suppress(OSError):
+            probe.unlink(missing_ok=True)
+    return None
 
 
 def remove_unfinished(path: Path) -> None:

@@ -128,6 +128,10 @@ class OptimConfig:
     """Epochs without a better macro F1 before training stops; 0 for never."""
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     """Number format of the forward pass."""
+    sync_batch_norm: bool = False
+    """With several GPUs: BatchNorms that learn take their statistics from the clips of all of them."""
+    deterministic: bool = False
+    """Only algorithms that give the same bits each time, on a GPU too; slower."""
 
     def __post_init__(self) -> None:
         check_fields(self, "optim.")

@@ -31,6 +31,7 @@ class VideoItem:
     `labels` are class indices: one, several (multi-label) or none (unknown). `fps` is needed of frame folders only.
     `is_partial`: some of its frames cannot be decoded; it is read as if it had only the others. `digest`: tells its
     content, and the part of it, whatever its path; empty where it is not known.
+    `index_folder`: where its frame index is kept between openings.
     """
 
     id: str
@@ -42,6 +43,7 @@ class VideoItem:
     group: str = ""
     is_partial: bool = False
     digest: str = ""
+    index_folder: Path | None = None
 
     def __post_init__(self) -> None:
         if not self.id:

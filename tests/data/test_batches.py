@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kinesics.data.batches import epoch_batches, epoch_order
-from kinesics.data.dataset import keyed_generator
+from kinesics.data.dataset import Purpose, keyed_generator
 from kinesics.values import VideoItem
 
 
@@ -57,9 +57,16 @@ def test_a_multi_label_clip_counts_for_its_rarest_class() -> None:
 
 
 def test_keyed_generators_are_repeatable_and_apart() -> None:
-    draws = {
-        key: torch.rand(4, generator=keyed_generator(*key)) for key in [(0, 0, 0), (0, 0, 1), (0, 1, 0), (1, 0, 0)]
-    }
-    assert torch.equal(draws[0, 0, 1], torch.rand(4, generator=keyed_generator(0, 0, 1)))
-    values = [tuple(draw.tolist()) for draw in draws.values()]
-    assert len(set(values)) == len(values)
+    keys = [(0, 0), (0, 1), (1, 0), (0, 0, 0), (0, 0, 1)]
+    purposes: tuple[Purpose, ...] = ("weights", "order", "clip", "batch")
+    draws = {(p, *key): torch.rand(4, generator=keyed_generator(p, *key)) for p in purposes for key in keys}
+    assert torch.equal(draws["clip", 0, 0, 1], torch.rand(4, generator=keyed_generator("clip", 0, 0, 1)))
+    for purpose in purposes:
+        others = [tuple(draw.tolist()) for key, draw in draws.items() if key[0] != purpose]
+        assert not {tuple(draws[purpose, *key].tolist()) for key in keys} & set(others)
+
+
+def test_a_clip_and_the_batch_of_its_number_share_no_draw() -> None:
+    """Keys were padded with zeros: the dropout of batch 3 of the first process was that of the view of clip 3."""
+    clip, batch = keyed_generator("clip", 7, 2, 3), keyed_generator("batch", 7, 2, 3, 0)
+    assert clip.initial_seed() != batch.initial_seed()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from kinesics.data.dataset import TestClips, TrainClips
+from kinesics.data.dataset import TestClips, TrainClips, crop_views
 from kinesics.data.manifest import read_manifest
 from kinesics.data.mirror import flip_map
 from kinesics.data.transforms import train_transform
@@ -72,7 +72,9 @@ def test_planned_views(tiny_set: Path, num_clips: int, crops: int) -> None:
     manifest = read_manifest(tiny_set)
     plan = ViewPlan(num_clips=num_clips, num_segments=4, resize=32, size=24, crops=crops)  # type: ignore[arg-type]
     sample = sample_of(TestClips(manifest.items("test"), 2, plan)[0])
-    assert sample.clips.shape == (num_clips * crops, 4, 3, 24, 24)
+    sent = (24, 24) if crops == 1 else (32, 32)
+    assert sample.clips.shape == (num_clips, 4, 3, *sent)
+    assert crop_views(sample.clips, plan).shape == (num_clips * crops, 4, 3, 24, 24)
     assert sample.frame_indices.shape == (num_clips, 4, 1)
     assert sample.target.tolist() == [1.0, 0.0]
 

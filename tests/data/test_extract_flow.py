@@ -34,7 +34,7 @@ def broken_set(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_one_bad_video_stops_nothing_and_a_second_call_does_what_is_left(broken_set: Path, tmp_path: Path) -> None:
     told: list[tuple[int, int]] = []
     report = extract_flow(
-        broken_set, tmp_path / "flow", QUICK, workers=2, progress=lambda done, total, _: told.append((done, total))
+        broken_set, tmp_path / "flow", QUICK, num_workers=2, progress=lambda done, total, _: told.append((done, total))
     )
     assert [outcome.id for outcome in report.failed] == ["text.mp4"]
     assert "not a video" in report.failed[0].error
@@ -46,7 +46,7 @@ def test_one_bad_video_stops_nothing_and_a_second_call_does_what_is_left(broken_
     kept = FlowFolder(tmp_path / "flow", QUICK).file(items[0].id)
     before = kept.stat().st_mtime_ns
     FlowFolder(tmp_path / "flow", QUICK).file(items[1].id).unlink()
-    again = extract_flow(broken_set, tmp_path / "flow", QUICK, workers=1)
+    again = extract_flow(broken_set, tmp_path / "flow", QUICK, num_workers=1)
     assert (again.kept, len(again.done), len(again.failed)) == (3, 2, 1)
     assert kept.stat().st_mtime_ns == before
     assert json.loads((tmp_path / "flow" / "flow.report.json").read_text())["kept"] == 3
@@ -96,6 +96,6 @@ def test_wrong_settings_are_named(values: dict[str, object], message: str) -> No
 
 
 def test_no_time_to_wait_is_refused(tiny_set: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="stall_seconds: wanted a time above 0"):
+    with pytest.raises(UserError, match="stall_seconds is 0; expected a number above 0"):
         extract_flow(tiny_set, tmp_path / "flow", QUICK, stall_seconds=0)
     assert not (tmp_path / "flow").exists()

@@ -95,7 +95,7 @@ def test_what_a_file_does_to_its_process_concerns_no_other(decoder: Path) -> Non
     calls: list[tuple[int, int, str]] = []
     results = verify(
         files(decoder, *contents),
-        limits=Limits(seconds=2.0, stall_seconds=8.0, memory_gib=0.5, max_pixels=7),
+        limits=Limits(timeout_seconds=2.0, stall_seconds=8.0, memory_gib=0.5, max_pixels=7),
         workers=2,
         progress=lambda *values: calls.append(values),
         check=CHECK,
@@ -103,13 +103,13 @@ def test_what_a_file_does_to_its_process_concerns_no_other(decoder: Path) -> Non
     by_content = {content: (found.status, found.reason) for content, found in zip(contents, results, strict=True)}
     assert by_content == {
         **dict.fromkeys(["one", "two", "three", "four", "long"], ("ok", "")),
-        "hang": ("timeout", "took more than 2 s of processor time (limits.seconds)"),
-        "sleep": ("timeout", "no sign of life for 8 s (limits.stall_seconds)"),
+        "hang": ("timeout", "took more than 2 s of processor time (timeout_seconds)"),
+        "sleep": ("timeout", "no sign of life for 8 s (stall_seconds)"),
         "crash": ("error", "crashed its process (SIGSEGV)"),
         "killed": ("error", "crashed its process (SIGKILL) (is the machine out of memory?)"),
         "exit": ("error", "crashed its process (exit code 3)"),
         "raise": ("error", "RuntimeError: codec"),
-        "memory": ("error", "needs more than 0.5 GiB of memory (limits.memory_gib)"),
+        "memory": ("error", "needs more than 0.5 GiB of memory (memory_gib)"),
     }
     assert results[0].digest == "one"
     assert results[0].num_frames == 7
@@ -151,7 +151,7 @@ def test_the_journal_spares_what_has_not_changed(decoder: Path) -> None:
     assert again[1:] == first[1:]
     assert decoded(decoder) == ["0.mp4", "0.mp4", "1.mp4", "2.mp4"]
     # with other limits, what failed is tried again and what succeeded is not
-    verify(rows, journal=journal, check=CHECK, workers=1, limits=Limits(seconds=90))
+    verify(rows, journal=journal, check=CHECK, workers=1, limits=Limits(timeout_seconds=90))
     assert decoded(decoder) == ["0.mp4", "0.mp4", "1.mp4", "1.mp4", "2.mp4"]
     assert all(json.loads(line)["key"] for line in journal.read_text().splitlines() if "torn" not in line)
 

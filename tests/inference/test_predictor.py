@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import multiprocessing
 import os
 import signal
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,7 @@ from hypothesis import strategies as st
 import kinesics
 from kinesics.data.manifest import read_manifest
 from kinesics.errors import KinesicsError, UserError, VideoError
-from kinesics.flow.flow_folder import FlowSettings
-from kinesics.inference import decoding as looks_file
+from kinesics.inference.decoding import DecodedViews, ViewDecoder
 from kinesics.inference.predictor import Outcome, Predictor
 from kinesics.inference.results_file import done_paths, remaining, to_dict, to_line, write_predictions
 from kinesics.inference.scorer import score
@@ -33,6 +33,7 @@ from kinesics.video.files import annotated_names, find_videos
 from kinesics.video.reader import open_video
 from kinesics.video.view_plan import ViewPlan
 from kinesics.video.write import write_video
+from kinesics.workers.pool import Alive
 from tests.tiny import moving_square
 
 PLAN = ViewPlan(num_segments=4, resize=32, size=32)
@@ -150,7 +151,7 @@ def test_a_part_of_a_video(predictor: Predictor, clips: list[Path]) -> None:
 
 def test_what_does_not_fit_is_refused(predictor: Predictor, clips: list[Path], tmp_path: Path) -> None:
     for frames in (np.zeros((4, 8, 8), np.uint8), np.zeros((4, 8, 8, 3), np.float32), np.zeros((0, 8, 8, 3), np.uint8)):
-        with pytest.raises(UserError, match=r"wanted frames \(T, H, W, 3\) of uint8, found"):
+        with pytest.raises(UserError, match=r"expected frames \(T, H, W, 3\) of uint8, found"):
             predictor.predict(frames)
     with pytest.raises(UserError, match="no such file"):
         predictor.predict(tmp_path / "gone.mp4")
@@ -160,7 +161,7 @@ def test_what_does_not_fit_is_refused(predictor: Predictor, clips: list[Path], t
         predictor.predict(clips[0], plan=dataclasses.replace(PLAN, frames_per_segment=5))
     with pytest.raises(UserError, match="did you mean 'two-clip'"):
         predictor.predict(clips[0], plan="two-clips")
-    with pytest.raises(UserError, match="batch size"):
+    with pytest.raises(UserError, match="batch_size is 0"):
         predictor.predict_many(clips, batch_size=0)
     with pytest.raises(UserError, match="does not say of which method"):
         kinesics.load(make_run(tmp_path / "flow", modality="flow"))
@@ -205,18 +206,29 @@ def test_a_broken_file_is_named_and_the_rest_goes_on(
             assert outcome.status not in ("", "ok")
 
 
-def deadly(item: VideoItem, plan: ViewPlan) -> looks_file.Look:
+@dataclasses.dataclass(frozen=True)
+class DeadlyDecoder(ViewDecoder):
     """Decodes, but for files whose names say what they do to the process."""
-    if "crash" in item.path.name:
-        os.kill(os.getpid(), signal.SIGKILL)
-    if "hang" in item.path.name:
-        time.sleep(60)
-    return looks_file.look(item, plan)
+
+    def __call__(self, item: VideoItem, alive: Alive = lambda num_frames: None) -> DecodedViews:
+        if "crash" in item.path.name:
+            os.kill(os.getpid(), signal.SIGKILL)
+        while "loop" in item.path.name:
+            pass
+        if "memory" in item.path.name:
+            np.ones(2**40, np.uint8)
+        return super().__call__(item, alive)
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="workers see the patched function only where they are forked")
 @pytest.mark.parametrize("num_workers", [1, 2])
-@pytest.mark.parametrize("bad", ["crash", "hang"])
+@pytest.mark.parametrize(
+    ("bad", "status", "words"),
+    [
+        ("crash", "error", "SIGKILL"),
+        ("loop", "timeout", "took more than 1 s of processor time (timeout_seconds)"),
+        ("memory", "error", "needs more than 8 GiB of memory (memory_gib)"),
+    ],
+)
 def test_a_file_that_ends_or_holds_its_process_is_named(
     predictor: Predictor,
     clips: list[Path],
@@ -224,50 +236,57 @@ def test_a_file_that_ends_or_holds_its_process_is_named(
     monkeypatch: pytest.MonkeyPatch,
     num_workers: int,
     bad: str,
+    status: str,
+    words: str,
 ) -> None:
-    def or_error(item: VideoItem, plan: ViewPlan, flow: FlowSettings | None) -> looks_file.Look | VideoError:
-        return deadly(item, plan)
-
-    monkeypatch.setattr(looks_file, "_look_or_error", or_error)
-    bads = [Path(f"/x/{bad}_{index}.mp4") for index in range(3)]
-    order = [bads[0], *clips[:3], bads[1], *clips[3:], *clips, bads[2]]
-    outcomes = list(predictor.predict_many(order, num_workers=num_workers, limit_seconds=1.0))
+    monkeypatch.setattr("kinesics.inference.predictor.ViewDecoder", DeadlyDecoder)
+    bads = [Path(f"/x/{bad}_{index}.mp4") for index in range(2)]
+    order = [bads[0], *clips[:3], *clips[3:], *clips, bads[1]]
+    outcomes = list(predictor.predict_many(order, num_workers=num_workers, timeout_seconds=1.0))
     assert [outcome.path for outcome in outcomes] == order
     for outcome in outcomes:
         if outcome.path in bads:
             assert outcome.prediction is None
-            assert str(outcome.path) in outcome.error
-            assert ("SIGKILL" in outcome.error) == (bad == "crash")
-            assert outcome.status == ("error" if bad == "crash" else "timeout")
+            assert outcome.error.startswith(f"{outcome.path}: ")
+            assert words in outcome.error
+            assert outcome.status == status
         else:
             same(outcome.prediction, singly[outcome.path])
+
+
+def test_frames_that_are_too_large_are_refused(
+    predictor: Predictor, clips: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kinesics.inference.predictor.ViewDecoder", partial(ViewDecoder, max_pixels=1000))
+    (outcome,) = predictor.predict_many(clips[:1], num_workers=1)
+    assert "more than the limit of 1000 pixels (max_pixels)" in outcome.error
 
 
 def test_workers_end_with_the_iteration(predictor: Predictor, clips: list[Path]) -> None:
     outcomes = predictor.predict_many(clips * 20, num_workers=2)
     next(outcomes)
-    before = {child.pid for child in looks_file.multiprocessing.active_children()}
+    before = {child.pid for child in multiprocessing.active_children()}
     assert len(before) == 2
     outcomes.close()  # type: ignore[attr-defined]
-    assert not before & {child.pid for child in looks_file.multiprocessing.active_children()}
+    assert not before & {child.pid for child in multiprocessing.active_children()}
 
 
-def test_no_more_is_decoded_than_a_little_ahead(predictor: Predictor, clips: list[Path]) -> None:
-    asked = 0
+@pytest.mark.parametrize(("num_workers", "most"), [(0, 2), (2, 12)])
+def test_no_more_is_taken_than_a_little_ahead(
+    predictor: Predictor, clips: list[Path], num_workers: int, most: int
+) -> None:
+    taken = 0
 
     def counted() -> Iterator[Path]:
-        nonlocal asked
-        for clip in clips * 4:
-            asked += 1
-            yield clip
+        nonlocal taken
+        while True:  # a list of all of them would never end
+            taken += 1
+            yield clips[0]
 
-    outcomes = predictor.predict_many(counted(), num_workers=0, batch_size=2)
-    decoded: list[VideoItem] = []
-    original = looks_file.look
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(looks_file, "look", lambda item, plan, flow: decoded.append(item) or original(item, plan))
-        next(outcomes)
-    assert len(decoded) == 2
+    outcomes = predictor.predict_many(counted(), num_workers=num_workers, batch_size=2)
+    assert next(outcomes).prediction is not None
+    assert taken <= most
+    outcomes.close()  # type: ignore[attr-defined]
 
 
 # JSON lines

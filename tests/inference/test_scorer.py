@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from kinesics.data.dataset import TestClips
+from kinesics.data.dataset import TestClips, crop_views
 from kinesics.data.manifest import read_manifest
 from kinesics.errors import UserError, VideoError
 from kinesics.inference.scorer import score, view_logits
@@ -40,7 +40,7 @@ def test_averages_all_views(tiny_set: Path, model: Recognizer, average: str) -> 
         sample = clips[index]
         assert isinstance(sample, Sample)
         with torch.inference_mode():
-            views = torch.stack([model(model.input_norm(view[None]))[0] for view in sample.clips])
+            views = torch.stack([model(model.input_norm(view[None]))[0] for view in crop_views(sample.clips, plan)])
         want = views.mean(0) if average == "logits" else views.softmax(1).mean(0).log()
         assert row == pytest.approx(want.numpy(), abs=1e-4)
     assert scores.ids == tuple(item.id for item in items)

@@ -191,7 +191,7 @@ def test_a_broken_video_stops_the_training_and_is_named(tmp_path: Path) -> None:
 
 
 def test_patience_ends_a_training_that_gets_no_better(tiny_set: Path, tmp_path: Path) -> None:
-    recipe = tiny_recipe(epochs=9, patience=2, learning_rate=1e-12)
+    recipe = tiny_recipe(epochs=9, patience=2, learning_rate=1e-12, batch_norm="frozen")
     run = run_tiny(recipe, tiny_set, tmp_path)
     rows = list(csv.DictReader((run / "log.csv").open()))
     assert [row["best"] for row in rows] == ["True", "False", "False"]
@@ -245,3 +245,13 @@ def test_a_model_of_another_format_is_refused(tiny_set: Path, tmp_path: Path) ->
         load_model(run)
     with pytest.raises(UserError, match="no such folder; expected a run"):
         load_model(tmp_path / "nowhere")
+
+
+def test_clips_that_are_gone_are_told_before_anything_is_computed(tmp_path: Path) -> None:
+    data = make_set(tmp_path / "set")
+    videos = sorted(data.parent.rglob("*.mp4"))
+    for video in videos:
+        video.unlink()
+    with pytest.raises(VideoError, match=r"of \d+ clips are gone: .*\.mp4, .* and \d+ more"):
+        run_tiny(tiny_recipe(), data, tmp_path / "run")
+    assert not (tmp_path / "run").exists()

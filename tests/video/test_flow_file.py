@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kinesics.errors import UserError, VideoError
-from kinesics.video.flow_file import FlowInfo, pixels, quantised, read_flow, read_info, write_flow
+from kinesics.video import flow_file
+from kinesics.video.flow_file import FlowInfo, FlowReader, pixels, quantised, read_flow, read_info, write_flow
+from kinesics.video.reader import open_video
 
 INFO = FlowInfo(id="a/b.mp4", method="dis", bound=20.0, height=9, width=13, num_frames=5, version="0")
 
@@ -75,3 +79,52 @@ def test_a_file_that_is_cut_off_says_so(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     with pytest.raises(VideoError, match=r"x\.flow\.mkv: "):
         read_flow(path)
+
+
+def long_flow(path: Path, fps: float, num_frames: int = 400) -> np.ndarray:
+    """Flow whose values tell the frame."""
+    info = replace(INFO, height=2, width=3, num_frames=num_frames)
+    values = np.arange(num_frames, dtype=np.uint16)[:, None, None, None] + np.zeros((1, 2, 3, 2), np.uint16)
+    values[..., 1] >>= 8
+    write_flow(path, iter((values & 255).astype(np.uint8)), info, fps=fps)
+    return np.moveaxis(values & 255, 3, 1)
+
+
+@pytest.mark.parametrize("fps", [25.0, 30000 / 1001, 12.5, 7.3, 120.0, 240.0])
+def test_late_frames_are_found_without_reading_those_before(
+    tmp_path: Path, fps: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = long_flow(tmp_path / "x.flow.mkv", fps)
+    wanted = [371, 399, 350, 360, 361, 371, 0, 17]
+    opened, read = 0, 0
+    original = flow_file.open_container
+
+    def counted(path: Path) -> object:
+        nonlocal opened
+        opened += 1
+        return Counted(original(path))
+
+    class Counted:
+        def __init__(self, container: object) -> None:
+            self._container = container
+
+        def __getattr__(self, name: str) -> object:
+            return getattr(self._container, name)
+
+        def demux(self, stream: object) -> object:
+            nonlocal read
+            for packet in self._container.demux(stream):  # type: ignore[attr-defined]
+                read += 1
+                yield packet
+
+    monkeypatch.setattr(flow_file, "open_container", counted)
+    reader = open_video(tmp_path / "x.flow.mkv")
+    frames = reader.frames_at(torch.tensor(wanted))
+    assert np.array_equal(frames.numpy(), values[wanted])
+    assert opened == 1
+    assert read <= 60
+    assert np.array_equal(reader.frames_at(torch.arange(400)).numpy(), values)
+    again = pickle.loads(pickle.dumps(FlowReader(tmp_path / "x.flow.mkv")))  # noqa: S301 - ours
+    assert np.array_equal(again.frames_at(torch.tensor([399])).numpy(), values[[399]])
+    reader.close()
+    assert np.array_equal(reader.frames_at(torch.tensor([5])).numpy(), values[[5]])

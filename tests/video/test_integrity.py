@@ -196,7 +196,10 @@ def test_too_many_pixels_are_refused(tmp_path: Path) -> None:
     path = film(tmp_path / "a.mp4", 3)
     assert decode_whole(path, max_pixels=64 * 128).status == "ok"
     found = decode_whole(path, max_pixels=64 * 128 - 1)
-    assert (found.status, found.reason) == ("error", "frames of 128×64, more than the limit of 8191 pixels")
+    assert (found.status, found.reason) == (
+        "error",
+        "frames of 128×64, more than the limit of 8191 pixels (max_pixels)",
+    )
     cv2.imwrite(str(tmp_path / "1.png"), picture(1))
     assert decode_whole(tmp_path, max_pixels=100).status == "error"
 

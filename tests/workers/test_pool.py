@@ -87,17 +87,17 @@ def test_results_as_they_come_overtake_a_slow_one() -> None:
         ("exit", "crashed its process (exit code 3)", "error", ""),
         ("fault no such\ncodec", "RuntimeError: codec", "error", ""),
         ("fault", "RuntimeError", "error", ""),
-        ("grow", "needs more than 0.5 GiB of memory (limits.memory_gib)", "error", "memory_gib"),
-        ("tensor", "needs more than 0.5 GiB of memory (limits.memory_gib)", "error", "memory_gib"),
-        ("hang", "no sign of life for 2 s (limits.stall_seconds)", "timeout", "stall_seconds"),
-        ("loop", "took more than 1 s of processor time (limits.seconds)", "timeout", "seconds"),
+        ("grow", "needs more than 0.5 GiB of memory (memory_gib)", "error", "memory_gib"),
+        ("tensor", "needs more than 0.5 GiB of memory (memory_gib)", "error", "memory_gib"),
+        ("hang", "no sign of life for 2 s (stall_seconds)", "timeout", "stall_seconds"),
+        ("loop", "took more than 1 s of processor time (timeout_seconds)", "timeout", "timeout_seconds"),
     ],
 )
 @pytest.mark.skipif(not ON_LINUX, reason="needs limits of memory and processor time")
 def test_a_failing_item_is_an_error_with_the_limit_that_it_reached(
     order: str, message: str, status: str, limit: str
 ) -> None:
-    limits = Limits(seconds=1.0, stall_seconds=2.0 if order == "hang" else 60.0, memory_gib=0.5)
+    limits = Limits(timeout_seconds=1.0, stall_seconds=2.0 if order == "hang" else 60.0, memory_gib=0.5)
     before, error, after = results(["echo 1", order, "echo 2"], 1, limits)
     assert isinstance(before, tuple)
     assert isinstance(after, tuple)
@@ -119,14 +119,16 @@ def test_an_error_about_the_machine_ends_the_work() -> None:
 
 
 def test_what_is_slow_or_long_goes_on_as_long_as_frames_come() -> None:
-    limits = Limits(seconds=1.0, stall_seconds=2.5)
+    limits = Limits(timeout_seconds=1.0, stall_seconds=2.5)
     slow, long = results(["slow", "frames"], 2, limits)
     assert isinstance(slow, tuple)
     assert isinstance(long, tuple)
 
 
 def test_extra_seconds_belong_to_the_item() -> None:
-    pool = WorkerPool(obey, 1, Limits(seconds=1.0), extra_seconds=lambda order: 30.0 if order == "loop 1" else 0.0)
+    pool = WorkerPool(
+        obey, 1, Limits(timeout_seconds=1.0), extra_seconds=lambda order: 30.0 if order == "loop 1" else 0.0
+    )
     answers = [answer for _, answer in pool.results(["loop 1", "loop 2"])]
     assert isinstance(answers[0], tuple)
     assert isinstance(answers[1], WorkerError)

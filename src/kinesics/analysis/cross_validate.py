@@ -20,8 +20,9 @@ from kinesics.progress import Watch
 from kinesics.runs.model_file import load_model
 from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
 from kinesics.settings import Recipe
+from kinesics.training.checks import check_run_folder
 from kinesics.training.loop import Task
-from kinesics.training.train import check_run_folder, train_task
+from kinesics.training.train import train_task
 from kinesics.values import Scores
 from kinesics.video.view_plan import view_plan
 

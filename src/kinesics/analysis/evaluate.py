@@ -28,7 +28,7 @@ from kinesics.runs.log import versions
 from kinesics.runs.model_file import Contract, find_model, load_model
 from kinesics.runs.run import Run
 from kinesics.settings import from_dict
-from kinesics.training.train import check_modality
+from kinesics.training.checks import check_modality
 from kinesics.values import Scores, VideoItem
 
 

@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from kinesics.allocator import keep_freed_memory
 from kinesics.cli.commands import COMMANDS
 from kinesics.errors import KinesicsError, UserError, unknown
 from kinesics.plugins import load_plugins
@@ -21,6 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     from kinesics.cli.console import set_encoding, warn
 
     set_encoding()
+    keep_freed_memory()  # the process is ours
     words = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in words or os.environ.get("KINESICS_DEBUG", "") not in ("", "0")
     try:

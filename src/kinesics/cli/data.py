@@ -104,7 +104,7 @@ def flow(
             out,
             FlowSettings(method, bound, short_side, warp),
             device=device,
-            workers=num_workers,
+            num_workers=num_workers,
             stall_seconds=stall_seconds,
             progress=progress,
         )

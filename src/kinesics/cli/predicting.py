@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
-from kinesics.annotation.annotate import annotate
+from kinesics.annotation.copies import CopyOrder, write_copies
 from kinesics.cli.console import say, warn
 from kinesics.cli.progress import task_progress
+from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError, UserError
 from kinesics.files import check_writable
 from kinesics.inference.predictor import Outcome, load
@@ -77,14 +80,21 @@ def with_copies(outcomes: Iterable[Outcome], names: dict[Path, Path], failed: li
 
     A copy that cannot be written is reported and added to `failed`; the answer stays.
     """
-    for outcome in outcomes:
-        if outcome.prediction is not None:
-            try:
-                annotate(outcome.path, outcome.prediction, names[outcome.path])
-            except KinesicsError as error:
-                warn(f"no annotated copy of {outcome.path}: {error}")
+    taken: deque[Outcome] = deque()
+
+    def orders() -> Iterator[CopyOrder | None]:
+        for outcome in outcomes:
+            taken.append(outcome)
+            found = outcome.prediction
+            yield None if found is None else CopyOrder(outcome.path, found, names[outcome.path])
+
+    with closing(write_copies(orders(), num_cores())) as answers:
+        for answer in answers:
+            outcome = taken.popleft()
+            if isinstance(answer, KinesicsError):
+                warn(f"no annotated copy of {outcome.path}: {answer}")
                 failed.append(outcome.path)
-        yield outcome
+            yield outcome
 
 
 def line_of(outcome: Outcome, width: int, classes: Sequence[str]) -> str:

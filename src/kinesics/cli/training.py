@@ -71,7 +71,7 @@ def train(words: list[str]) -> int:
     flags = recipe_flags(TrainFlags, words, "train")
     from kinesics.cli.console import say
     from kinesics.cli.progress import BarListener
-    from kinesics.training.train import RunExistsError
+    from kinesics.training.checks import RunExistsError
     from kinesics.training.train import train as run_train
 
     check_writable(flags.out)

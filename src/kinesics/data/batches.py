@@ -1,50 +1,17 @@
-"""Batches: which clips, in which order, on which device; the same again for the same seed."""
+"""Which clips a batch holds, in which order, on which device; the same again for the same seed."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import Sampler
 
-from kinesics.data.dataset import TestClips, TrainClips, keyed_generator
-from kinesics.errors import VideoError
-from kinesics.values import Sample, VideoItem
+from kinesics.data.dataset import keyed_generator
+from kinesics.values import VideoItem
 
 Key = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Clips (N, V, T, C, H, W) uint8 with their targets (N, K) and ids."""
-
-    ids: tuple[str, ...]
-    clips: Tensor
-    targets: Tensor
-
-
-def collate(samples: Sequence[Sample | VideoError]) -> list[Sample | VideoError]:
-    """The samples as they are: videos that failed must not break the batch that they were in."""
-    return list(samples)
-
-
-def stack(samples: Sequence[Sample | VideoError]) -> Batch:
-    """One Batch of samples.
-
-    Raises:
-        VideoError: the first that a sample carries; training and testing never go on without a clip.
-    """
-    good: list[Sample] = []
-    for sample in samples:
-        if isinstance(sample, VideoError):
-            raise sample
-        good.append(sample)
-    clips = torch.stack([s.clips for s in good])
-    return Batch(tuple(s.id for s in good), clips, torch.stack([s.target for s in good]))
 
 
 def epoch_order(
@@ -54,7 +21,7 @@ def epoch_order(
 
     A multi-label clip counts for its rarest class.
     """
-    generator = keyed_generator(seed, epoch, 0x0E90C4)
+    generator = keyed_generator("order", seed, epoch)
     if balance != "sampler":
         return torch.randperm(len(items), generator=generator).tolist()
     counts: dict[int, int] = {}
@@ -89,11 +56,6 @@ def epoch_batches(
     return batches
 
 
-def default_workers() -> int:
-    """Decoding processes beside the one that trains: a core each, four at most."""
-    return max(1, min(4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1))
-
-
 class EpochSampler(Sampler[list[Key]]):
     """Batches of keys that can be replaced between epochs, so that the workers live through the whole training."""
 
@@ -105,31 +67,3 @@ class EpochSampler(Sampler[list[Key]]):
 
     def __len__(self) -> int:
         return len(self.batches)
-
-
-def train_loader(clips: TrainClips, sampler: EpochSampler, num_workers: int) -> DataLoader[list[Sample | VideoError]]:
-    """A loader of the batches that stand in `sampler` when iteration starts."""
-    return _loader(clips, num_workers, batch_sampler=sampler, persistent_workers=num_workers > 0)
-
-
-def test_loader(
-    clips: TestClips, indices: Sequence[int], batch_size: int, num_workers: int
-) -> DataLoader[list[Sample | VideoError]]:
-    """A loader of the clips at `indices`, in that order."""
-    batches = [list(indices[i : i + batch_size]) for i in range(0, len(indices), batch_size)]
-    return _loader(clips, min(num_workers, len(batches)), batch_sampler=batches)
-
-
-test_loader.__test__ = False  # type: ignore[attr-defined]
-
-
-def _loader(
-    clips: Dataset[Sample | VideoError], num_workers: int, **arguments: object
-) -> DataLoader[list[Sample | VideoError]]:
-    return DataLoader(
-        clips,  # type: ignore[arg-type]
-        collate_fn=collate,
-        num_workers=num_workers,
-        prefetch_factor=4 if num_workers else None,
-        **arguments,  # type: ignore[arg-type]
-    )

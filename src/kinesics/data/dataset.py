@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -23,9 +25,17 @@ from kinesics.video.view_plan import ViewPlan
 Transform = Callable[[Tensor, Tensor, Generator], tuple[Tensor, Tensor]]
 
 
-def keyed_generator(*key: int) -> Generator:
-    """A generator that depends on nothing but `key`, such as (seed, epoch, index): any draw can be made again."""
-    state = np.random.SeedSequence(key).generate_state(2, np.uint32)
+Purpose = Literal["weights", "order", "clip", "batch"]
+"""What random numbers are drawn for: a network's first weights, the order of an epoch, the view of a clip, or what
+happens to a batch (mixup, dropout)."""
+
+
+def keyed_generator(purpose: Purpose, *key: int) -> Generator:
+    """A generator that depends on nothing but its arguments, such as ("clip", seed, epoch, index).
+
+    Any draw can be made again, and no two purposes share one.
+    """
+    state = np.random.SeedSequence((crc32(purpose.encode()), *key)).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(state[0]) << 31 ^ int(state[1]))
 
 
@@ -49,7 +59,7 @@ class TrainClips(Dataset[Sample | VideoError]):
     def __getitem__(self, key: tuple[int, int]) -> Sample | VideoError:
         epoch, index = key
         item = self.items[index]
-        generator = keyed_generator(self.seed, epoch, index)
+        generator = keyed_generator("clip", self.seed, epoch, index)
         settings = self.input
 
         def indices(num_frames: int) -> Tensor:
@@ -98,12 +108,25 @@ class TestClips(Dataset[Sample | VideoError]):
         except VideoError as error:
             return error
         target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
-        return Sample(item.id, crop_views(frames_TCHW, plan), target, torch.unflatten(frames, 0, (plan.num_clips, -1)))
+        return Sample(item.id, sent_part(frames_TCHW, plan), target, torch.unflatten(frames, 0, (plan.num_clips, -1)))
 
 
-def crop_views(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
-    """(num_clips · T, C, H, W) → (V, T, C, size, size)."""
+def sent_part(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
+    """(num_clips · T, C, H, W) → (num_clips, T, C, h, w): as much of the frames as the crops of `plan` need.
+
+    For one crop that is the crop. Several overlap: the frames go to the device whole and are cropped there.
+    """
     clips = torch.unflatten(clip_TCHW, 0, (plan.num_clips, -1))
+    if plan.crops > 1:
+        return clips.contiguous()
+    crop = test_crops(clip_TCHW, resize=plan.resize, size=plan.size, crops=1, modality=plan.modality)[0]
+    return torch.unflatten(crop, 0, (plan.num_clips, -1))
+
+
+def crop_views(clips: Tensor, plan: ViewPlan) -> Tensor:
+    """What `sent_part` gave (num_clips, T, C, h, w) → the views (V, T, C, size, size), on the device of `clips`."""
+    if plan.crops == 1:
+        return clips
     return torch.cat(
         [
             test_crops(clip, resize=plan.resize, size=plan.size, crops=plan.crops, modality=plan.modality)
@@ -113,25 +136,35 @@ def crop_views(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
 
 
 def read_clip(
-    item: VideoItem, short_side: int, indices: Callable[[int], Tensor], flow: FlowSettings | None = None
+    item: VideoItem,
+    short_side: int,
+    indices: Callable[[int], Tensor],
+    flow: FlowSettings | None = None,
+    max_pixels: int | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames of `indices(num_frames)` (T, F): clip (T, C·F, H, W) uint8, indices (T, F), seconds (T, F).
 
     A partial video is read as if it had only the frames that can be decoded. Where damage is found only now, `indices`
     is called again with the number of those frames.
 
-    flow: compute this flow of a video and give it instead of its frames.
+    flow: compute this flow of a video and give it instead of its frames. max_pixels: see `open_video`.
 
     Raises:
         VideoError: the file cannot be decoded.
     """
     return salvaged_if_needed(
-        lambda salvage: _read_clip(replace(item, is_partial=salvage or item.is_partial), short_side, indices, flow)
+        lambda salvage: _read_clip(
+            replace(item, is_partial=salvage or item.is_partial), short_side, indices, flow, max_pixels
+        )
     )
 
 
 def _read_clip(
-    item: VideoItem, short_side: int, indices: Callable[[int], Tensor], flow: FlowSettings | None
+    item: VideoItem,
+    short_side: int,
+    indices: Callable[[int], Tensor],
+    flow: FlowSettings | None,
+    max_pixels: int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `read_clip`; a damaged frame of a video that is not marked as partial raises."""
     reader = open_video(
@@ -141,6 +174,8 @@ def _read_clip(
         end_seconds=item.end_seconds,
         fps=item.fps,
         salvage=item.is_partial,
+        max_pixels=max_pixels,
+        index_folder=item.index_folder,
     )
     if flow:
         reader = LiveFlow(reader, flow, short_side)

@@ -7,14 +7,13 @@ from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from kinesics.data.manifest import read_manifest
 from kinesics.devices import check_device, num_cores
-from kinesics.errors import UserError, VideoError
+from kinesics.errors import KinesicsError, UserError
 from kinesics.files import remove_unfinished, write_json
 from kinesics.flow.flow_folder import FlowFolder, FlowSettings
 from kinesics.flow.live import flow_between
@@ -23,7 +22,8 @@ from kinesics.values import VideoItem, VideoReader
 from kinesics.version import __version__
 from kinesics.video.flow_file import STILL, FlowInfo, quantised, write_flow
 from kinesics.video.reader import open_video
-from kinesics.workers.crew import Alive, Crew, LostError
+from kinesics.workers.limits import Limits
+from kinesics.workers.pool import Alive, WorkerError, WorkerPool
 
 REPORT = "flow.report.json"
 CHUNK = 32
@@ -70,8 +70,9 @@ def extract_flow(
     settings: FlowSettings | None = None,
     *,
     device: str = "auto",
-    workers: int | None = None,
+    num_workers: int | None = None,
     stall_seconds: float = 300.0,
+    memory_gib: float = 8.0,
     progress: Callable[[int, int, str], None] | None = None,
 ) -> FlowReport:
     """The flow from each frame to the next of every usable video of the manifest `data`, a file each in `out`.
@@ -79,17 +80,18 @@ def extract_flow(
     A file has as many flows as the video has frames; the last repeats the one before it. Videos whose file is there are
     not done again, and one that cannot be decoded, ends its process, or gives no frame for `stall_seconds`, is reported
     and stops nothing else. device: where tvl1 computes: cpu, cuda, or auto for a GPU if there is one.
+    memory_gib: what a process may take for one video; no limit where a GPU computes.
 
     Raises:
-        UserError: no usable videos, no such device, no time to wait, or `out` holds flow of other settings.
+        UserError: no usable videos, no such device, a limit out of range, or `out` holds flow of other settings.
         KinesicsError: the disk is full or the folder cannot be written.
     """
     settings, out = settings or FlowSettings(), Path(out)
-    if not stall_seconds > 0:
-        raise UserError(f"stall_seconds: wanted a time above 0, found {stall_seconds:g}")
     check_device(device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
+    on_gpu = device == "cuda"  # whose drivers take far more address space than memory
+    limits = Limits(timeout_seconds=0, stall_seconds=stall_seconds, memory_gib=0 if on_gpu else memory_gib)
     items = read_manifest(Path(data)).items()
     if not items:
         raise UserError(f"{data}: no usable videos")
@@ -97,19 +99,16 @@ def extract_flow(
     todo = [item for item in items if folder.problem(item.id)]
     progress = progress or (lambda done, total, name: None)
     progress(len(items) - len(todo), len(items), "")
-    crew: Crew[VideoItem, FlowOutcome] = Crew(
-        Work(folder, device), workers or num_cores(), stall_seconds=stall_seconds, preload=__name__
-    )
+    pool = WorkerPool(FlowTask(folder, device), num_workers or num_cores(), limits)
     outcomes: dict[str, FlowOutcome] = {}
     try:
-        with closing(crew.results(todo)) as results:
-            for place, found in results:
-                item = todo[place]
-                if isinstance(found, Exception):
-                    if not isinstance(found, VideoError | UserError | IndexError | LostError):
-                        raise found  # the disk, not the video
-                    found = FlowOutcome(item.id, error=str(found))
-                outcomes[item.id] = found
+        with closing(pool.results(todo, in_order=False)) as answers:
+            for index, answer in answers:
+                item = todo[index]
+                if isinstance(answer, KinesicsError):
+                    where = f"{item.path}: " if isinstance(answer, WorkerError) else ""
+                    answer = FlowOutcome(item.id, error=f"{where}{answer}")
+                outcomes[item.id] = answer
                 progress(len(items) - len(todo) + len(outcomes), len(items), Path(item.id).name)
     finally:
         for item in todo:  # what a process had begun when it ended
@@ -120,19 +119,18 @@ def extract_flow(
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a process does with a video, as a value that can be sent to it."""
+class FlowTask:
+    """Writes the flow of a video: the task of a worker."""
 
     folder: FlowFolder
     device: str
 
     def __call__(self, item: VideoItem, alive: Alive) -> FlowOutcome:
-        cv2.setNumThreads(1)
         return extract_one(item, self.folder.file(item.id), self.folder.settings, device=self.device, alive=alive)
 
 
 def extract_one(
-    item: VideoItem, path: Path, settings: FlowSettings, *, device: str = "cpu", alive: Alive = lambda: None
+    item: VideoItem, path: Path, settings: FlowSettings, *, device: str = "cpu", alive: Alive = lambda num_frames: None
 ) -> FlowOutcome:
     """Write the flow of one video; `alive` is called for each frame. Raises VideoError where one cannot be decoded."""
     reader = open_video(
@@ -165,7 +163,7 @@ def extract_one(
 def followed(flows: Iterator[npt.NDArray[np.uint8]], alive: Alive) -> Iterator[npt.NDArray[np.uint8]]:
     """The same flows; a sign of life for each."""
     for flow in flows:
-        alive()
+        alive(1)
         yield flow
 
 

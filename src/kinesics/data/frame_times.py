@@ -11,12 +11,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kinesics.data.verify import SECONDS_PER_MEGABYTE
 from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError, VideoError
 from kinesics.video.demux import PacketFile
 from kinesics.video.frame_files import is_frames
-from kinesics.workers.limits import Limits
+from kinesics.workers.limits import Limits, seconds_for_file
 from kinesics.workers.pool import Alive, WorkerPool
 
 
@@ -52,8 +51,8 @@ def frame_times(
 ) -> dict[Path, FrameTimes | KinesicsError]:
     """The times of the frames of each file, or why they cannot be read.
 
-    num_workers: processes; as many as cores by default. A file gets `limits.seconds` of processor time, and more for
-    each megabyte: one whose packets do not tell which frames there are is decoded.
+    num_workers: processes; as many as cores by default. A file gets `limits.timeout_seconds` of processor time, and
+    more for each megabyte: one whose packets do not tell which frames there are is decoded.
 
     Raises:
         KinesicsError: the processes do not start.
@@ -61,7 +60,7 @@ def frame_times(
     limits = limits or Limits()
     distinct = list(dict.fromkeys(paths))
     task = functools.partial(read_times, max_pixels=limits.max_pixels)
-    pool = WorkerPool(task, num_workers or num_cores(), limits, extra_seconds=_extra_seconds)
+    pool = WorkerPool(task, num_workers or num_cores(), limits, extra_seconds=seconds_for_file)
     with closing(pool.results(distinct)) as results:
         return {distinct[index]: answer for index, answer in results}
 
@@ -83,7 +82,3 @@ def read_times(path: Path, alive: Alive, max_pixels: int | None = None) -> Frame
         return FrameTimes(file.index.seconds, file.index.end_seconds)
     finally:
         file.close()
-
-
-def _extra_seconds(path: Path) -> float:
-    return SECONDS_PER_MEGABYTE * path.stat().st_size / 1e6 if path.is_file() else 0.0

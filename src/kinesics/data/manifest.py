@@ -123,6 +123,11 @@ class Manifest:
         """The SHA-256 of what the rows say: the same for two files that differ in line ends or ignored columns only."""
         return hashlib.sha256(to_csv(self.rows).encode()).hexdigest()
 
+    @property
+    def index_folder(self) -> Path:
+        """Where the frame indexes of its long videos are kept; it may be deleted at any time."""
+        return self.path.absolute().with_name(f".{self.path.stem}.index")
+
     def items(self, split: str | None = None, *, folds: Collection[int] | None = None) -> list[VideoItem]:
         """The usable clips (status empty, ok or partial) of a split, of some folds, or all, with absolute paths.
 
@@ -144,6 +149,7 @@ class Manifest:
                 group=row.group,
                 is_partial=row.status == "partial",
                 digest=row.content,
+                index_folder=self.index_folder,
             )
             for row in self.rows
             if row.usable and split in (None, row.split) and (folds is None or row.fold in folds)

@@ -100,7 +100,7 @@ def prepare(
     _check_choices(source, out, on_bad, timeout_seconds, memory_gib, num_workers)
     assigned = Assigned(split, val, test, folds, seed, keep=not reassign)
     previous = {} if reassign else previous_rows(out)
-    limits = Limits(seconds=timeout_seconds, memory_gib=memory_gib, max_pixels=max_pixels)
+    limits = Limits(timeout_seconds=timeout_seconds, memory_gib=memory_gib, max_pixels=max_pixels)
     base = root.absolute() if root else None
     options = Options(template, class_names, columns or {}, base, official_split, limits, num_workers)
     imported = import_clips(source, format, options)

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from kinesics.data.manifest import Row
+from kinesics.errors import VideoError
+from kinesics.values import VideoItem
 from kinesics.video.files import natural_key
 
 Severity = Literal["error", "warning", "note"]
@@ -17,6 +19,8 @@ FEW_GROUPS = 5
 """Test groups below which a figure says little about other groups."""
 FEW_TESTED = 10
 """Test clips of a class below which its figure is uncertain."""
+MOST_NAMED = 5
+"""Clips that are gone and named in a message."""
 MOST_LEFT_OUT = 20
 """Groups up to which leaving out one at a time is advised."""
 
@@ -55,6 +59,15 @@ class Entry:
 def frame_file(path: Path) -> Path:
     """The folder of a frame pattern (`clip/img_{:05d}.jpg` → `clip`); any other path as it is."""
     return path.parent if "{" in path.name else path
+
+
+def check_there(items: Sequence[VideoItem]) -> None:
+    """Raises VideoError where files of clips are gone, with their number and the first of them."""
+    gone = [item for item in items if not frame_file(item.path).exists()]
+    if gone:
+        named = ", ".join(str(item.path) for item in gone[:MOST_NAMED])
+        more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
+        raise VideoError(f"{len(gone)} of {len(items)} clips are gone: {named}{more}; `kinesics prepare` looks again")
 
 
 def missing_files(entries: Iterable[Entry]) -> dict[int, Problem]:

@@ -14,13 +14,11 @@ from kinesics.data.problems import frame_file
 from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError
 from kinesics.video.integrity import Check
-from kinesics.workers.limits import Limits
+from kinesics.workers.limits import SECONDS_PER_MEGABYTE, Limits
 from kinesics.workers.pool import Alive, WorkerError, WorkerPool
 
 DECODE_WHOLE = "kinesics.video.integrity:decode_whole"
 Progress = Callable[[int, int, str], None]
-SECONDS_PER_MEGABYTE = 1.0
-"""Processor time that each megabyte of a file adds to its limit."""
 
 
 def verify(
@@ -35,9 +33,9 @@ def verify(
     """What decoding the file of each row gave, in their order. The paths of the rows are absolute.
 
     A file that crashes its process or needs too much memory gets the status `error`, one over its time `timeout`, with
-    the reason, and the work goes on in a new process. `limits.seconds` is processor time; each megabyte of a file and
-    each decoded frame add to it. With a `journal`, files that it holds unchanged are not decoded again. An interrupt
-    ends the processes and leaves the journal to go on from. `check` names the function that decodes, as
+    the reason, and the work goes on in a new process. `limits.timeout_seconds` is processor time; each megabyte of a
+    file and each decoded frame add to it. With a `journal`, files that it holds unchanged are not decoded again. An
+    interrupt ends the processes and leaves the journal to go on from. `check` names the function that decodes, as
     module:function.
 
     Raises:

@@ -26,7 +26,7 @@ from typing import Literal
 LIMIT_SECONDS = 60.0
 """A part that gives no answer in this time hangs."""
 MIN_SHM_MIB = 256
-"""Loaders hand clips over in /dev/shm; Docker's default of 64 MiB is too little."""
+"""Clips are handed over in /dev/shm where they fit; Docker's default of 64 MiB is too little."""
 MIN_DISK_GIB = 2.0
 MIN_FILES = 1024
 REQUIREMENT = re.compile(r"\s*([A-Za-z0-9._-]*)(?:\s*\[[^]]*\])?\s*\(?([^)]*)")
@@ -189,7 +189,7 @@ def shared_memory(folder: Path = Path("/dev/shm")) -> list[Finding]:  # noqa: S1
     if not folder.is_dir():
         return []
     size = shutil.disk_usage(folder).total / 2**20
-    hint = "loaders may crash: docker run --shm-size=2g, or --num-workers 0" if size < MIN_SHM_MIB else ""
+    hint = "clips travel more slowly to the network: docker run --shm-size=2g" if size < MIN_SHM_MIB else ""
     return [Finding("shared memory", f"{size:,.0f} MiB in {folder}", "warning" if hint else "ok", hint)]
 
 

@@ -13,14 +13,19 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kinesics.data.dataset import crop_views, read_clip
+from kinesics.data.dataset import crop_views, read_clip, sent_part
 from kinesics.errors import UserError
 from kinesics.files import write_text
+from kinesics.flow.flow_folder import FlowSettings
+from kinesics.inference.decoding import ViewDecoder, run_for_video
 from kinesics.inference.predictor import Predictor
 from kinesics.inference.scorer import view_logits
 from kinesics.plots.course import plot_course
 from kinesics.values import VideoItem
+from kinesics.video.open import MAX_PIXELS
 from kinesics.video.reader import open_video
+from kinesics.video.view_plan import ViewPlan
+from kinesics.workers.pool import Alive
 
 POINTS = 32
 """Clips along a video, at most."""
@@ -58,36 +63,64 @@ class Course:
 def course(predictor: Predictor, path: Path, window_seconds: float | None = None) -> Course:
     """The course of a video, decoded once. window_seconds: the length of a clip, a third of the video by default.
 
-    Each clip is looked at as the model's view plan looks at a whole video.
+    Each clip is looked at as the model's view plan looks at a whole video. The video is decoded in a worker process.
 
     Raises:
         UserError: a length that is not above zero. VideoError: the video cannot be decoded.
     """
     if window_seconds is not None and not window_seconds > 0:
-        raise UserError(f"--window: wanted seconds above 0, found {window_seconds:g}")
-    reader = open_video(path)
-    fps = reader.fps
-    reader.close()
-    starts: list[int] = []
-    length = 0
+        raise UserError(f"window_seconds is {window_seconds:g}; expected seconds above 0")
     plan = dataclasses.replace(predictor.plan, num_clips=1)
-
-    def indices(num_frames: int) -> Tensor:
-        nonlocal starts, length
-        starts, length = windows(num_frames, fps, window_seconds)
-        return torch.cat([plan.frame_indices(length)[0] + start for start in starts])
-
-    clip, _, _ = read_clip(VideoItem(str(path), path), plan.resize, indices, predictor.flow)
-    views = crop_views(clip, dataclasses.replace(plan, num_clips=len(starts)))
+    item = VideoItem(str(path), path)
+    extra_seconds = ViewDecoder(dataclasses.replace(plan, num_clips=POINTS), predictor.flow).extra_seconds(item)
+    found = run_for_video(WindowDecoder(plan, predictor.flow, window_seconds), item, extra_seconds=extra_seconds)
+    views = crop_views(torch.from_numpy(found.clips), dataclasses.replace(plan, num_clips=len(found.starts)))
     multi_label = predictor.contract.multi_label
     rows = []
     with torch.inference_mode():
-        for part in torch.split(views, AT_ONCE):
-            batch = torch.unflatten(part, 0, (-1, 1)).to(predictor.device)
+        for part in torch.split(views, AT_ONCE * plan.crops):
+            batch = torch.unflatten(part, 0, (-1, plan.crops)).to(predictor.device)
             logits = view_logits(predictor.model, batch, plan, multi_label=multi_label).cpu()
             rows.append(predictor.rule.probs(logits))
-    begin = np.asarray(starts) / fps
-    return Course(begin, begin + length / fps, torch.cat(rows).numpy(), predictor.classes)
+    begin = np.asarray(found.starts) / found.fps
+    return Course(begin, begin + found.length / found.fps, torch.cat(rows).numpy(), predictor.classes)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Clips (P, T, C, h, w) uint8 along a video: where each starts and their length, in frames."""
+
+    clips: npt.NDArray[np.uint8]
+    starts: list[int]
+    length: int
+    fps: float
+
+
+@dataclass(frozen=True)
+class WindowDecoder:
+    """Decodes clips that slide along a video: the task of a worker. See `course`."""
+
+    plan: ViewPlan
+    flow: FlowSettings | None
+    window_seconds: float | None
+
+    def __call__(self, item: VideoItem, alive: Alive) -> Windows:
+        """The clips of a video. Raises VideoError where it cannot be decoded."""
+        reader = open_video(item.path, max_pixels=MAX_PIXELS)
+        fps = reader.fps
+        reader.close()
+        starts: list[int] = []
+        length = 0
+
+        def indices(num_frames: int) -> Tensor:
+            nonlocal starts, length
+            starts, length = windows(num_frames, fps, self.window_seconds)
+            return torch.cat([self.plan.frame_indices(length)[0] + start for start in starts])
+
+        clip, found, _ = read_clip(item, self.plan.resize, indices, self.flow, MAX_PIXELS)
+        alive(found.numel())
+        parts = sent_part(clip, dataclasses.replace(self.plan, num_clips=len(starts)))
+        return Windows(parts.numpy(), starts, length, fps)
 
 
 def windows(num_frames: int, fps: float, window_seconds: float | None) -> tuple[list[int], int]:

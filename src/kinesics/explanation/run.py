@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kinesics.annotation.annotate import annotate
+from kinesics.annotation.copies import CopyOrder, annotate_in_worker
 from kinesics.errors import KinesicsError, UserError, VideoError, unknown
 from kinesics.explanation.course import course, write_course
 from kinesics.explanation.film import HeatPaint
@@ -88,7 +88,8 @@ def explain_video(predictor: Predictor, path: Path, stem: Path, wanted: Wanted, 
     what = wanted.method + (f" at {stage}" if stage else "")
     plot_saliency(shown.frames, heat, shown.seconds, shown.title(what), sheet, note=wanted.caveat)
     plan = predictor.plan
-    annotate(path, shown.prediction, film, paint=HeatPaint(heat, shown.seconds, plan.resize, plan.size))
+    paint = HeatPaint(heat, shown.seconds, plan.resize, plan.size)
+    annotate_in_worker(CopyOrder(path, shown.prediction, film, paint=paint))
     write_arrays(
         table,
         {

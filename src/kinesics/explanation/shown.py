@@ -10,9 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kinesics.data.dataset import crop_views
 from kinesics.errors import KinesicsError, UserError, unknown
 from kinesics.explanation.question import Question
-from kinesics.inference.decoding import look
+from kinesics.inference.decoding import ViewDecoder, decode_one
 from kinesics.inference.predictor import Predictor
 from kinesics.models.registry import parts_of
 from kinesics.models.temporal.mdt import KEY
@@ -61,6 +62,8 @@ def label_number(predictor: Predictor, label: str | None) -> int | None:
 def show(predictor: Predictor, path: Path, label: str | None = None) -> Shown:
     """The first clip of the model's view plan of a video; `label` None stands for the model's answer.
 
+    The video is decoded in a worker process.
+
     Raises:
         UserError: a label that the model does not know, or a file of flow.
         VideoError: the video cannot be decoded.
@@ -70,8 +73,8 @@ def show(predictor: Predictor, path: Path, label: str | None = None) -> Shown:
     if path.name.endswith(SUFFIX):
         raise UserError(f"{path}: holds optical flow; name the video itself, its flow is computed here")
     model, plan = predictor.model, predictor.plan
-    seen = look(VideoItem(str(path), path), plan, predictor.flow)
-    clip = torch.from_numpy(seen.views[0])
+    decoded = decode_one(VideoItem(str(path), path), ViewDecoder(plan, predictor.flow))
+    clip = crop_views(torch.from_numpy(decoded.clips), plan)[0]
     inputs = model.input_norm(clip[None].to(predictor.device))
     asked = Question(model, inputs, number or 0, predictor.contract.multi_label)
     logits = asked.logits()
@@ -88,13 +91,13 @@ def show(predictor: Predictor, path: Path, label: str | None = None) -> Shown:
         path=path,
         question=Question(model, inputs, number, asked.multi_label),
         frames=pictures(clip, chosen) if flow is None else flow_pictures(flow),
-        seconds=seen.frame_seconds[steps],
+        seconds=decoded.frame_seconds[steps],
         prediction=Prediction(
             str(path),
             (predictor.classes[number],),
             (float(probs[number]),),
-            seen.frame_indices[steps],
-            seen.frame_seconds[steps],
+            decoded.frame_indices[steps],
+            decoded.frame_seconds[steps],
         ),
         answer=NONE_OF_THESE if predictor.rule.is_rejected(probs) else predictor.classes[best],
         answer_probability=float(probs[best]),

@@ -1,67 +1,89 @@
-"""What a model looks at of each video, decoded in processes that a broken file may kill.
-
-A PyTorch DataLoader is of no use here: when one of its workers dies it raises wherever the main thread happens to be,
-and does not know of which file the worker died. Here the file is known, named and left out, and the rest goes on.
-Clips come back through pipes, so that /dev/shm need not hold them.
-"""
+"""The views of videos that a model is asked about, decoded in worker processes that a broken file may end."""
 
 from __future__ import annotations
 
-import multiprocessing
-import queue
-import signal
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from typing import Any
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kinesics.data.dataset import crop_views, read_clip
-from kinesics.errors import UserError, VideoError
+from kinesics.data.dataset import read_clip, sent_part
+from kinesics.errors import KinesicsError, UserError, VideoError
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.flow.live import LiveFlow
 from kinesics.values import VideoItem, VideoReader
 from kinesics.video.frame_files import MemoryReader
+from kinesics.video.open import MAX_PIXELS
 from kinesics.video.view_plan import ViewPlan
-from kinesics.workers.crew import how_it_ended
+from kinesics.workers.limits import Limits, seconds_for_file
+from kinesics.workers.pool import Alive, Task, WorkerError, WorkerPool
 
+Result = TypeVar("Result")
+LIMITS = Limits(timeout_seconds=120.0)
+"""What decoding the views of one video may cost where no other limits are given."""
+SECONDS_PER_FLOW = 4.0
+"""Processor time that each frame whose flow is computed adds to the limit."""
 VIEWS_AHEAD = 8
 """About how many views a process may be ahead of what the model has asked for."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """The views (V, T, C, H, W) uint8 of one video, and the frames of its first clip with their times."""
+class DecodedViews:
+    """What the views of one video are cut from, and the frames of its first clip with their times.
 
-    views: npt.NDArray[np.uint8]
+    clips: (num_clips, T, C, h, w) uint8, for `data.dataset.crop_views`.
+    """
+
+    clips: npt.NDArray[np.uint8]
     frame_indices: tuple[int, ...]
     frame_seconds: tuple[float, ...]
 
 
-def look(item: VideoItem, plan: ViewPlan, flow: FlowSettings | None = None) -> Look:
-    """What `plan` shows of a video, or of its flow. Raises VideoError where it cannot be decoded."""
-    clip, indices, seconds = read_clip(item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1), flow)
-    first = slice(0, len(indices) // plan.num_clips)
-    return Look(
-        crop_views(clip, plan).numpy(),
-        tuple(indices[first].flatten().tolist()),
-        tuple(seconds[first].flatten().tolist()),
-    )
+@dataclass(frozen=True)
+class ViewDecoder:
+    """Decodes the views that `plan` takes of videos, or of their flow: the task of a worker.
+
+    max_pixels: height × width of the largest frame that is decoded.
+    """
+
+    plan: ViewPlan
+    flow: FlowSettings | None = None
+    max_pixels: int = MAX_PIXELS
+
+    def __call__(self, item: VideoItem, alive: Alive = lambda num_frames: None) -> DecodedViews:
+        """The views of one video. Raises VideoError where it cannot be decoded."""
+        plan = self.plan
+        clip, indices, seconds = read_clip(
+            item, plan.resize, lambda n: plan.frame_indices(n).flatten(0, 1), self.flow, self.max_pixels
+        )
+        alive(indices.numel())
+        first = slice(0, len(indices) // plan.num_clips)
+        return DecodedViews(
+            sent_part(clip, plan).numpy(),
+            tuple(indices[first].flatten().tolist()),
+            tuple(seconds[first].flatten().tolist()),
+        )
+
+    def extra_seconds(self, item: VideoItem) -> float:
+        """Processor time for one video beyond the limit: for its size, and for its flow."""
+        frames = self.plan.num_clips * self.plan.frame_indices(1)[0].numel()
+        return seconds_for_file(item.path) + (SECONDS_PER_FLOW * frames if self.flow else 0.0)
 
 
-def look_at_frames(
+def decode_frames(
     frames: npt.NDArray[np.uint8] | Tensor, plan: ViewPlan, fps: float, flow: FlowSettings | None = None
-) -> Look:
-    """What `plan` shows of frames (T, H, W, 3) uint8 RGB, or of their flow. Raises UserError for other frames."""
+) -> DecodedViews:
+    """What `plan` takes of frames (T, H, W, 3) uint8 RGB, or of their flow. Raises UserError for other frames."""
     frames_THWC = torch.as_tensor(frames)
     shape = tuple(frames_THWC.shape)
     if frames_THWC.ndim != 4 or shape[3] != 3 or 0 in shape or frames_THWC.dtype != torch.uint8:
-        raise UserError(f"wanted frames (T, H, W, 3) of uint8, found {shape} of {frames_THWC.dtype}")
+        raise UserError(f"expected frames (T, H, W, 3) of uint8, found {shape} of {frames_THWC.dtype}")
     indices = plan.frame_indices(shape[0])
     reader: VideoReader = MemoryReader(frames_THWC, fps, flow.short_side if flow else None)
     if flow:
@@ -69,134 +91,63 @@ def look_at_frames(
     stacked = reader.frames_at(indices.flatten())
     clip = torch.unflatten(stacked, 0, (indices[..., 0].numel(), indices.shape[-1])).flatten(1, 2)
     first = indices[0].flatten().tolist()
-    return Look(crop_views(clip.contiguous(), plan).numpy(), tuple(first), tuple(index / fps for index in first))
+    return DecodedViews(sent_part(clip, plan).numpy(), tuple(first), tuple(i / fps for i in first))
 
 
-def looks(
-    items: Sequence[VideoItem],
-    plan: ViewPlan,
-    *,
-    num_workers: int,
-    limit_seconds: float,
-    flow: FlowSettings | None = None,
-) -> Iterator[Look | VideoError]:
-    """What `plan` shows of each video, or of its flow, in order; for one that cannot be decoded, why.
+def decode_many(
+    items: Iterable[VideoItem], decoder: ViewDecoder, *, num_workers: int, limits: Limits = LIMITS
+) -> Generator[tuple[VideoItem, DecodedViews | VideoError], None, None]:
+    """Each video with its views, in order; where it cannot be decoded, with the reason.
 
     With `num_workers` 0 everything is decoded in this process, which a crash of the decoder then ends. Otherwise a file
-    that crashes its process or takes longer than `limit_seconds` gives a VideoError too.
+    that crashes its process or reaches one of `limits` gives a VideoError too. Items are taken no more than a few ahead
+    of what is asked for.
     """
     if not num_workers:
-        yield from (_look_or_error(item, plan, flow) for item in items)
+        for item in items:
+            yield item, _decode_here(decoder, item)
         return
-    num_workers = min(num_workers, len(items))
-    ahead = num_workers * max(1, min(4, VIEWS_AHEAD // plan.num_views))
-    workers: list[_Worker] = []
+    taken: dict[int, VideoItem] = {}
+    num_ahead = num_workers * max(1, min(4, VIEWS_AHEAD // decoder.plan.num_views))
+    pool = WorkerPool(decoder, num_workers, limits, extra_seconds=decoder.extra_seconds)
+    with closing(pool.results(_remembered(items, taken), num_ahead=num_ahead)) as answers:
+        for index, answer in answers:
+            item = taken.pop(index)
+            yield item, answer if isinstance(answer, DecodedViews) else video_error(item.path, answer)
+
+
+def decode_one(item: VideoItem, decoder: ViewDecoder, limits: Limits = LIMITS) -> DecodedViews:
+    """The views of one video, decoded in a worker process. Raises VideoError where it cannot be decoded."""
+    return run_for_video(decoder, item, limits, decoder.extra_seconds(item))
+
+
+def run_for_video(
+    task: Task[VideoItem, Result], item: VideoItem, limits: Limits = LIMITS, extra_seconds: float = 0.0
+) -> Result:
+    """`task` of one video in a worker process. Raises VideoError where it fails, crashes or reaches a limit."""
     try:
-        for _ in range(num_workers):
-            workers.append(_Worker(plan, flow, limit_seconds))  # noqa: PERF401 - those that started must be stopped
-        for index in range(-ahead, len(items)):
-            if index >= 0:
-                yield workers[index % num_workers].receive()
-            if index + ahead < len(items):
-                workers[(index + ahead) % num_workers].send(index + ahead, items[index + ahead])
-    finally:
-        for worker in workers:
-            worker.stop()
+        return WorkerPool(task, 1, limits, extra_seconds=lambda item: extra_seconds).run_one(item)
+    except (WorkerError, UserError) as error:
+        raise video_error(item.path, error) from None
 
 
-class _Worker:
-    """A process that decodes videos one after the other, and is started again when one of them ends it."""
-
-    def __init__(self, plan: ViewPlan, flow: FlowSettings | None, limit_seconds: float) -> None:
-        self.plan, self.flow = plan, flow
-        self.limit_seconds = limit_seconds
-        self.pending: dict[int, VideoItem] = {}
-        self.failed: dict[int, VideoError] = {}
-        self.start()
-
-    def start(self) -> None:
-        context = multiprocessing.get_context()
-        self.current: Any = context.RawValue("q", -1)
-        self.connection, inner = context.Pipe()
-        self.process = context.Process(target=_work, args=(inner, self.plan, self.flow, self.current), daemon=True)
-        self.process.start()
-        inner.close()  # the worker's alone: its death ends the connection
-
-    def send(self, index: int, item: VideoItem) -> None:
-        """Ask for a video; the answers come in the order of the questions."""
-        self.pending[index] = item
-        try:
-            self.connection.send((index, item))
-        except OSError:
-            return  # it has died, which `receive` will find and mend
-
-    def receive(self) -> Look | VideoError:
-        """The answer to the oldest open question."""
-        while True:
-            index = next(iter(self.pending))
-            if index in self.failed:
-                del self.pending[index]
-                return self.failed.pop(index)
-            answer = self._wait(index)
-            if answer is not None:
-                del self.pending[index]
-                return answer
-            self.stop()
-            self.start()
-            for other, item in list(self.pending.items()):
-                if other not in self.failed:
-                    self.send(other, item)
-
-    def _wait(self, index: int) -> Look | VideoError | None:
-        """The answer, or None where a video ended the process: it stands in `failed` then."""
-        path = self.pending[index].path
-        try:
-            if self.connection.poll(self.limit_seconds):
-                answer: Look | VideoError = self.connection.recv()
-                return answer
-            self.failed[index] = VideoError(f"{path}: not decoded within {self.limit_seconds:g} s", "timeout")
-        except (EOFError, OSError):
-            culprit = self.current.value if self.current.value in self.pending else index
-            self.process.join()
-            how, path = how_it_ended(self.process.exitcode), self.pending[culprit].path
-            self.failed[culprit] = VideoError(f"{path}: decoding it ended the process ({how})", "error")
-        return None
-
-    def stop(self) -> None:
-        """End the process, whatever it is doing."""
-        self.connection.close()
-        self.process.kill()
-        self.process.join()
+def video_error(path: Path, error: KinesicsError) -> VideoError:
+    """What a worker found, as an error that names the file."""
+    if isinstance(error, VideoError):
+        return error
+    return VideoError(f"{path}: {error}", error.status if isinstance(error, WorkerError) else "error")
 
 
-def _work(connection: Connection, plan: ViewPlan, flow: FlowSettings | None, current: Any) -> None:
-    """The worker's loop: videos in, looks out, with a thread that sends while the next is decoded."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's; it stops its workers
-    torch.set_num_threads(1)
-    outbox: queue.SimpleQueue[Look | VideoError] = queue.SimpleQueue()
-    threading.Thread(target=_send_all, args=(connection, outbox), daemon=True).start()
-    while True:
-        try:
-            index, item = connection.recv()
-        except (EOFError, OSError):
-            return
-        current.value = index
-        outbox.put(_look_or_error(item, plan, flow))
-        current.value = -1
+def _remembered(items: Iterable[VideoItem], taken: dict[int, VideoItem]) -> Iterator[VideoItem]:
+    for index, item in enumerate(items):
+        taken[index] = item
+        yield item
 
 
-def _send_all(connection: Connection, outbox: queue.SimpleQueue[Look | VideoError]) -> None:
-    while True:
-        try:
-            connection.send(outbox.get())
-        except OSError:
-            return  # nobody listens any more
-
-
-def _look_or_error(item: VideoItem, plan: ViewPlan, flow: FlowSettings | None) -> Look | VideoError:
+def _decode_here(decoder: ViewDecoder, item: VideoItem) -> DecodedViews | VideoError:
     try:
-        return look(item, plan, flow)
+        return decoder(item)
     except VideoError as error:
         return error
     except MemoryError:
-        return VideoError(f"{item.path}: too large to be decoded in the memory that is left", "error")
+        return VideoError(f"{item.path}: needs more memory than there is", "error")

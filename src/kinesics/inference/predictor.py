@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,13 +16,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kinesics.data.batches import default_workers
-from kinesics.devices import pick_device
+from kinesics.data.dataset import crop_views
+from kinesics.devices import num_cores, pick_device
 from kinesics.errors import KinesicsError, UserError, VideoError
 from kinesics.files import sha256
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.inference.answer import AnswerRule
-from kinesics.inference.decoding import Look, look, look_at_frames, looks
+from kinesics.inference.decoding import LIMITS, DecodedViews, ViewDecoder, decode_frames, decode_many
 from kinesics.inference.scorer import view_logits
 from kinesics.models.recognizer import Recognizer
 from kinesics.runs.model_file import WEIGHTS_NAME, Contract, find_model, load_model
@@ -97,10 +99,10 @@ class Predictor:
             if not path.exists() and "{" not in path.name:
                 raise UserError(f"{path}: no such file; wanted a video or a folder of frames")
             item = VideoItem(str(path), path, start_seconds=start_seconds, end_seconds=end_seconds, fps=fps)
-            return self._answer([str(path)], [look(item, views, self.flow)], views, top)[0]
+            return self._answer([str(path)], [ViewDecoder(views, self.flow)(item)], views, top)[0]
         if start_seconds is not None or end_seconds is not None:
             raise UserError("frames in memory have no start and end in seconds; cut them instead")
-        return self._answer(["frames"], [look_at_frames(video, views, fps or 25.0, self.flow)], views, top)[0]
+        return self._answer(["frames"], [decode_frames(video, views, fps or 25.0, self.flow)], views, top)[0]
 
     def predict_many(
         self,
@@ -110,21 +112,37 @@ class Predictor:
         top: int | None = 5,
         batch_size: int = 8,
         num_workers: int | None = None,
-        limit_seconds: float = 120.0,
+        timeout_seconds: float = LIMITS.timeout_seconds,
+        memory_gib: float = LIMITS.memory_gib,
     ) -> Iterator[Outcome]:
         """An Outcome a video, in order, as they are done; memory does not grow with their number.
 
-        batch_size: views that go through the network at once. num_workers: processes that decode, by default one a
-        core; with 0 this process does. limit_seconds: how long a video may take to decode.
-        A video that cannot be decoded, crashes its process or takes too long is an Outcome with the reason.
+        Paths are taken from the iterable only a little ahead of what is asked for. A video that cannot be decoded,
+        crashes its process or reaches a limit is an Outcome with the reason.
+
+        Args:
+            paths: Video files, folders of frames or frame patterns.
+            plan: The views, as `predict` takes them.
+            top: How many classes each prediction names; all for None.
+            batch_size: Views that go through the network at once.
+            num_workers: Processes that decode, by default one a core; with 0 this process does, without limits.
+            timeout_seconds: Processor time to decode one video; its size and the frames looked at add to it.
+            memory_gib: Memory to decode one video, in GiB.
+
+        Raises:
+            UserError: a batch size below 1, no such views, or a limit out of range.
         """
         if batch_size < 1:
-            raise UserError(f"batch size: wanted a number from 1 up, found {batch_size}")
+            raise UserError(f"batch_size is {batch_size}; expected a number from 1 up")
         views = self.views(plan)
-        items = [VideoItem(str(path), Path(path)) for path in paths]
-        workers = default_workers() if num_workers is None else num_workers
-        shown = looks(items, views, num_workers=workers, limit_seconds=limit_seconds, flow=self.flow)
-        return self._outcomes(items, shown, views, top, max(1, batch_size // views.num_views))
+        limits = dataclasses.replace(LIMITS, timeout_seconds=timeout_seconds, memory_gib=memory_gib)
+        decoded = decode_many(
+            (VideoItem(str(path), Path(path)) for path in paths),
+            ViewDecoder(views, self.flow),
+            num_workers=num_cores() if num_workers is None else num_workers,
+            limits=limits,
+        )
+        return self._outcomes(decoded, views, top, max(1, batch_size // views.num_views))
 
     def views(self, plan: ViewPlan | str | None = None) -> ViewPlan:
         """The view plan that is meant: the model's own, one by name, or one given, if it fits the model."""
@@ -148,36 +166,36 @@ class Predictor:
 
     def _outcomes(
         self,
-        items: Sequence[VideoItem],
-        shown: Iterator[Look | VideoError],
+        decoded: Generator[tuple[VideoItem, DecodedViews | VideoError], None, None],
         plan: ViewPlan,
         top: int | None,
         batch_size: int,
     ) -> Iterator[Outcome]:
-        pairs = zip(items, shown, strict=True)
-        while batch := list(itertools.islice(pairs, batch_size)):
-            good = [(item.id, seen) for item, seen in batch if isinstance(seen, Look)]
-            answers = iter(self._answer([name for name, _ in good], [seen for _, seen in good], plan, top))
-            for item, seen in batch:
-                if isinstance(seen, Look):
-                    yield Outcome(item.path, next(answers))
-                else:
-                    yield Outcome(item.path, None, str(seen), seen.status)
+        with closing(decoded):
+            while batch := list(itertools.islice(decoded, batch_size)):
+                good = [(item.id, found) for item, found in batch if isinstance(found, DecodedViews)]
+                answers = iter(self._answer([name for name, _ in good], [found for _, found in good], plan, top))
+                for item, found in batch:
+                    if isinstance(found, DecodedViews):
+                        yield Outcome(item.path, next(answers))
+                    else:
+                        yield Outcome(item.path, None, str(found), found.status)
 
-    def _answer(self, paths: Sequence[str], seen: Sequence[Look], plan: ViewPlan, top: int | None) -> list[Prediction]:
-        if not seen:
+    def _answer(
+        self, names: Sequence[str], decoded: Sequence[DecodedViews], plan: ViewPlan, top: int | None
+    ) -> list[Prediction]:
+        if not decoded:
             return []
-        multi_label = self.contract.multi_label
-        clips = torch.from_numpy(np.stack([one.views for one in seen])).to(self.device)
+        clips = [crop_views(torch.from_numpy(one.clips).to(self.device), plan) for one in decoded]
         with torch.inference_mode():
-            logits = view_logits(self.model, clips, plan, multi_label=multi_label).cpu()
+            logits = view_logits(self.model, torch.stack(clips), plan, multi_label=self.contract.multi_label).cpu()
         try:
             probs = self.rule.probs(logits)
         except KinesicsError as error:
             raise KinesicsError(f"{self.folder}: {error}") from error
         return [
-            self.rule.prediction(path, row, one.frame_indices, one.frame_seconds, top)
-            for path, row, one in zip(paths, probs, seen, strict=True)
+            self.rule.prediction(name, row, one.frame_indices, one.frame_seconds, top)
+            for name, row, one in zip(names, probs, decoded, strict=True)
         ]
 
 

@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kinesics.allocator import keep_freed_memory
-from kinesics.data.batches import default_workers, stack, test_loader
 from kinesics.data.dataset import TestClips
+from kinesics.data.loader import Batches, test_batches, worker_deaths_named
+from kinesics.data.problems import check_there
 from kinesics.models.recognizer import Recognizer
 from kinesics.progress import Watch
 from kinesics.values import Scores, VideoItem, one_hot
@@ -48,10 +48,12 @@ def score(
     fabric: Fabric | None = None,
     record: Mapping[str, Any] | None = None,
     watch: Watch | None = None,
+    batches: Batches | None = None,
 ) -> Scores:
     """The Scores of `items` under `plan`, in their order, from a model in evaluation mode.
 
-    With several devices each scores its share and all get the whole.
+    With several devices each scores its share and all get the whole. batches: what `batches_of` gave for these items
+    and this plan; its workers are used again.
 
     Raises:
         VideoError: a video cannot be decoded; none is left out in silence.
@@ -65,6 +67,7 @@ def score(
         num_workers=num_workers,
         fabric=fabric,
         progress=(watch or Watch()).scored,
+        batches=batches,
     )
     return Scores(
         ids=tuple(item.id for item in items),
@@ -87,35 +90,26 @@ def apply(
     num_workers: int | None = None,
     fabric: Fabric | None = None,
     progress: Callable[[int, int], None] | None = None,
+    batches: Batches | None = None,
 ) -> npt.NDArray[np.float32]:
     """`function` of the views (N, V, T, C, H, W) uint8 of every video, row by row in the order of `items`.
 
     `model`, which the function uses, is in evaluation mode meanwhile. With several devices each takes its share and
-    all get the whole. progress: called with (done, total).
+    all get the whole. progress: called with (done, total). batches: see `score`.
 
     Raises:
         VideoError: a video cannot be decoded; none is left out in silence.
     """
-    if fabric is None:
-        from lightning_fabric import Fabric  # slow to import, and prediction comes by this file without it
-
-        fabric = Fabric(devices=1)
-    if fabric.device.type == "cpu":
-        keep_freed_memory()
+    check_there(items)
+    fabric = fabric or one_device()
     was_training = model.training
     model.eval().to(fabric.device)
-    mine = range(fabric.global_rank, len(items), fabric.world_size)
-    loader = test_loader(
-        TestClips(items, model.num_classes, plan),
-        mine,
-        max(1, batch_size // plan.num_views),
-        default_workers() if num_workers is None else num_workers,
-    )
+    if batches is None:
+        batches = batches_of(items, model.num_classes, plan, batch_size, num_workers, fabric)
     rows: dict[str, npt.NDArray[np.float32]] = {}
-    with torch.inference_mode(), fabric.autocast():
-        for samples in loader:
-            batch = stack(samples)
-            rows.update(zip(batch.ids, function(batch.clips.to(fabric.device)).float().cpu().numpy(), strict=True))
+    with worker_deaths_named(), torch.inference_mode(), fabric.autocast():
+        for batch in batches.on(fabric.device):
+            rows.update(zip(batch.ids, function(batch.views(plan)).float().cpu().numpy(), strict=True))
             if progress:
                 progress(min(len(rows) * fabric.world_size, len(items)), len(items))
     model.train(was_training)
@@ -124,3 +118,23 @@ def apply(
         torch.distributed.all_gather_object(shares, rows)
         rows = {video: row for share in shares for video, row in share.items()}
     return np.array([rows[item.id] for item in items], dtype=np.float32)
+
+
+def batches_of(
+    items: Sequence[VideoItem],
+    num_classes: int,
+    plan: ViewPlan,
+    batch_size: int,
+    num_workers: int | None,
+    fabric: Fabric,
+) -> Batches:
+    """The batches of this process's share of `items`; batch_size counts views."""
+    mine = range(fabric.global_rank, len(items), fabric.world_size)
+    return test_batches(TestClips(items, num_classes, plan), mine, max(1, batch_size // plan.num_views), num_workers)
+
+
+def one_device() -> Fabric:
+    """Fabric on one device, the best that there is."""
+    from lightning_fabric import Fabric  # slow to import, and prediction comes by this file without it
+
+    return Fabric(devices=1)

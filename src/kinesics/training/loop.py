@@ -7,29 +7,27 @@ best/ (to use: model.safetensors and model.json).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
-from torch import Tensor
 
-from kinesics.data.batches import EpochSampler, default_workers, epoch_batches, epoch_order, stack, train_loader
-from kinesics.data.dataset import TrainClips, keyed_generator
+from kinesics.data.batches import EpochSampler, epoch_batches, epoch_order
+from kinesics.data.dataset import TrainClips
+from kinesics.data.loader import Batch, Batches, train_batches, worker_deaths_named
 from kinesics.data.mirror import flip_map
-from kinesics.data.mixing import cutmix, mixup
 from kinesics.data.transforms import train_transform
-from kinesics.errors import KinesicsError
-from kinesics.inference.scorer import score
+from kinesics.inference.scorer import batches_of, score
 from kinesics.metrics.accuracy import macro_f1
 from kinesics.models.recognizer import Recognizer
 from kinesics.progress import Stop, StopAsked, Watch, graceful_stop
 from kinesics.runs.checkpoint import Progress, save_checkpoint
 from kinesics.runs.log import RunLog
 from kinesics.runs.model_file import Contract, save_model
-from kinesics.settings import InputConfig, Recipe
+from kinesics.settings import Recipe
 from kinesics.training.optim import (
     AveragedWeights,
     class_weights,
@@ -37,12 +35,17 @@ from kinesics.training.optim import (
     full_learning_rate,
     make_optimizer,
     rate_at,
-    set_rates,
-    term_losses,
     train_mode,
 )
-from kinesics.training.processes import any_process, copy_buffers, from_all_processes, sum_over_processes
+from kinesics.training.processes import (
+    any_process,
+    copy_buffers,
+    from_all_processes,
+    share_statistics,
+    sum_over_processes,
+)
 from kinesics.training.state import restore, training_state
+from kinesics.training.step import Learner, learn
 from kinesics.values import VideoItem
 from kinesics.video.view_plan import view_plan
 
@@ -59,18 +62,17 @@ class Task:
 
 @dataclass
 class Trainer:
-    """The moving parts of one training."""
+    """What a training is told, and where it writes."""
 
     recipe: Recipe
     task: Task
-    model: Recognizer
-    fabric: Fabric
     out: Path
     watch: Watch
     contract: Contract
     log: RunLog
-    num_workers: int
+    num_workers: int | None
     checkpoint_batches: int
+    val_batches: Batches | None = None
 
 
 def train_model(
@@ -94,22 +96,34 @@ def train_model(
 
     Raises:
         VideoError: a training video cannot be decoded.
-        KinesicsError: the loss is not a number; the clips are named.
+        KinesicsError: the loss is not a number (the clips are named), or a process that decodes died.
         StopAsked: Ctrl-C; the state was saved.
     """
-    workers = default_workers() if num_workers is None else num_workers
-    trainer = Trainer(recipe, task, model, fabric, out, watch, contract, log, workers, checkpoint_batches)
+    trainer = Trainer(recipe, task, out, watch, contract, log, num_workers, checkpoint_batches)
     model.channels_last()
+    if recipe.optim.sync_batch_norm:
+        share_statistics(fabric, model)
     optimizer = make_optimizer(model, recipe.optim)
     network, optimizer = fabric.setup(model, optimizer)
     averaged = AveragedWeights(model, recipe.optim.ema) if recipe.optim.ema else None
+    weights = class_weights(task.train, len(task.classes)).to(fabric.device)
+    learner = Learner(
+        recipe,
+        fabric,
+        model,
+        network,
+        optimizer,
+        averaged,
+        task.multi_label,
+        weights if recipe.optim.balance == "weights" else None,
+    )
     progress = restore(out, fabric, model, optimizer, averaged) if resume else Progress()
 
     transform = train_transform(recipe.input, flip_map(task.classes))
     clips = TrainClips(task.train, len(task.classes), recipe.input, transform, recipe.seed)
     sampler = EpochSampler()
-    loader = train_loader(clips, sampler, workers)
-    with graceful_stop() as stop:
+    loader = train_batches(clips, sampler, recipe.optim.batch_size, num_workers)
+    with worker_deaths_named(), graceful_stop() as stop:
         while progress.epoch < recipe.optim.epochs and not finished(progress, recipe):
             order = epoch_order(task.train, progress.epoch, recipe.seed, recipe.optim.balance)
             batches = epoch_batches(
@@ -120,11 +134,10 @@ def train_model(
                 world_size=fabric.world_size,
             )
             sampler.batches = batches[progress.batch :]
-            run_epoch(trainer, network, optimizer, averaged, iter(loader), len(batches), progress, stop)
-            end_epoch(trainer, averaged, progress)
+            run_epoch(trainer, learner, loader.on(fabric.device), len(batches), progress, stop)
+            end_epoch(trainer, learner, progress)
             progress.epoch, progress.batch, progress.loss_sum, progress.clips_seen = progress.epoch + 1, 0, 0.0, 0
-            if fabric.is_global_zero:
-                save_checkpoint(out, training_state(fabric, model, optimizer, averaged, progress))
+            save(trainer, learner, progress)
             if any_process(fabric, stop.asked):
                 raise StopAsked(f"stopped after epoch {progress.epoch}; go on with --resume")
     log.finish(progress.rows)
@@ -132,84 +145,51 @@ def train_model(
 
 
 def run_epoch(
-    trainer: Trainer,
-    network: Any,
-    optimizer: Any,
-    averaged: AveragedWeights | None,
-    batches: Iterator[Any],
-    num_batches: int,
-    progress: Progress,
-    stop: Stop,
+    trainer: Trainer, learner: Learner, batches: Iterator[Batch], num_batches: int, progress: Progress, stop: Stop
 ) -> None:
     """The rest of one epoch, from batch `progress.batch` on."""
-    optim, fabric, model = trainer.recipe.optim, trainer.fabric, trainer.model
-    weights = None
-    if optim.balance == "weights":
-        weights = class_weights(trainer.task.train, len(trainer.task.classes)).to(fabric.device)
-    train_mode(model, optim)
-    full_rate = full_learning_rate(optim, fabric.world_size)
+    fabric = learner.fabric
+    train_mode(learner.model, trainer.recipe.optim)
     started, waited, seen = time.perf_counter(), 0.0, 0
     for number in range(progress.batch, num_batches):
         asked = time.perf_counter()
-        batch = stack(next(batches))
+        batch = next(batches)
         waited += time.perf_counter() - asked
-
-        step_seed = keyed_generator(trainer.recipe.seed, progress.epoch, number, fabric.global_rank)
-        torch.manual_seed(step_seed.initial_seed())  # dropout
-        clips, targets = fabric.to_device(batch.clips[:, 0]), fabric.to_device(batch.targets)
-        clips, targets = mix(model.input_norm(clips), targets, trainer.recipe.input, step_seed)
-        set_rates(optimizer, full_rate * rate_at(optim, progress.epoch + number / num_batches))
-        last_of_step = (number + 1) % optim.accumulate == 0 or number + 1 == num_batches
-        group = optim.accumulate
-        if number >= num_batches - num_batches % optim.accumulate:
-            group = num_batches % optim.accumulate
-        with fabric.no_backward_sync(network, enabled=not last_of_step):
-            losses = term_losses(
-                network(clips, terms=True),
-                targets,
-                multi_label=trainer.task.multi_label,
-                smoothing=optim.label_smoothing,
-                weights=weights,
-            )
-            refuse_non_finite(fabric, losses, batch.ids, progress.epoch)
-            fabric.backward(losses.mean() / group)
-        if last_of_step:
-            if optim.clip_norm:
-                fabric.clip_gradients(network, optimizer, max_norm=optim.clip_norm, error_if_nonfinite=False)
-            optimizer.step()
-            optimizer.zero_grad()
-            if averaged:
-                averaged.update(model)
-
+        loss_sum, ends_step = learn(learner, batch, progress.epoch, number, num_batches)
         progress.batch = number + 1
-        progress.loss_sum += float(losses.detach().sum())
+        progress.loss_sum += loss_sum
         progress.clips_seen += len(batch.ids)
         seen += len(batch.ids)
         elapsed = time.perf_counter() - started
-        facts = {
+        trainer.log.facts = {
             "loss": progress.loss_sum / progress.clips_seen,
             "clips_per_second": seen * fabric.world_size / elapsed,
             "data_wait": waited / elapsed,
         }
-        trainer.watch.batch(progress.epoch, number + 1, num_batches, facts)
-        trainer.log.facts = facts
-        if not last_of_step or number + 1 == num_batches:
+        trainer.watch.batch(progress.epoch, number + 1, num_batches, trainer.log.facts)
+        if not ends_step or number + 1 == num_batches:
             continue
         due = trainer.checkpoint_batches and (number + 1) % trainer.checkpoint_batches == 0
         stops = any_process(fabric, stop.asked)
         if due or stops:
-            shares = from_all_processes(fabric, (progress.loss_sum, progress.clips_seen))
-            if fabric.is_global_zero:
-                state = training_state(fabric, model, optimizer, averaged, progress)
-                save_checkpoint(trainer.out, {**state, "shares": shares})
-            if stops:
-                fabric.barrier()  # torchrun ends all processes with the first: none leaves before the state is saved
-                raise StopAsked(f"stopped in epoch {progress.epoch + 1}; go on with --resume")
+            save(trainer, learner, progress, from_all_processes(fabric, (progress.loss_sum, progress.clips_seen)))
+        if stops:
+            fabric.barrier()  # torchrun ends all processes with the first: none leaves before the state is saved
+            raise StopAsked(f"stopped in epoch {progress.epoch + 1}; go on with --resume")
 
 
-def end_epoch(trainer: Trainer, averaged: AveragedWeights | None, progress: Progress) -> None:
+def save(trainer: Trainer, learner: Learner, progress: Progress, shares: list[tuple[float, int]] | None = None) -> None:
+    """Write the checkpoint, from the first process. shares: each process's sums, in the middle of an epoch."""
+    fabric = learner.fabric
+    if fabric.is_global_zero:
+        state = training_state(fabric, learner.model, learner.optimizer, learner.averaged, progress)
+        save_checkpoint(trainer.out, state if shares is None else {**state, "shares": shares})
+
+
+def end_epoch(trainer: Trainer, learner: Learner, progress: Progress) -> None:
     """Score the validation split, keep the model if it is the best, and write the log."""
-    recipe, task, model, fabric = trainer.recipe, trainer.task, trainer.model, trainer.fabric
+    recipe, task = trainer.recipe, trainer.task
+    model, fabric, averaged = learner.model, learner.fabric, learner.averaged
     loss_sum, num_clips = sum_over_processes(fabric, progress.loss_sum, progress.clips_seen)
     row: dict[str, Any] = {
         "epoch": progress.epoch + 1,
@@ -224,25 +204,7 @@ def end_epoch(trainer: Trainer, averaged: AveragedWeights | None, progress: Prog
         model.load_state_dict(averaged.state)
         copy_buffers(fabric, model)  # each process averaged its own
     if task.val:
-        scores = score(
-            model,
-            task.val,
-            task.classes,
-            view_plan("one", recipe.input),
-            multi_label=task.multi_label,
-            batch_size=recipe.optim.batch_size,
-            num_workers=trainer.num_workers,
-            fabric=fabric,
-            watch=trainer.watch,
-        )
-        losses = clip_losses(
-            torch.from_numpy(scores.logits),
-            torch.from_numpy(scores.targets).float(),
-            multi_label=task.multi_label,
-        )
-        row["val_loss"] = float(losses.mean())
-        row["val_macro_f1"] = macro_f1(scores)
-        row["val_top1"] = float((scores.targets[range(len(scores.ids)), scores.logits.argmax(1)]).mean())
+        row |= validate(trainer, model, fabric)
     better = row.get("val_macro_f1", float("inf")) > progress.best or not task.val
     if better:
         progress.best, progress.best_epoch = row.get("val_macro_f1", float("-inf")), progress.epoch
@@ -258,26 +220,31 @@ def end_epoch(trainer: Trainer, averaged: AveragedWeights | None, progress: Prog
     fabric.barrier()
 
 
-def mix(clips: Tensor, targets: Tensor, settings: InputConfig, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """The batch after mixup and cutmix; where both are on, one of them by a coin."""
-    kinds: list[tuple[Callable[..., tuple[Tensor, Tensor]], float]] = [
-        (blend, alpha) for blend, alpha in ((mixup, settings.mixup), (cutmix, settings.cutmix)) if alpha > 0
-    ]
-    if not kinds:
-        return clips, targets
-    blend, alpha = kinds[int(torch.randint(len(kinds), (), generator=generator))]
-    return blend(clips, targets, alpha, generator)
-
-
-def refuse_non_finite(fabric: Fabric, losses: Tensor, ids: Sequence[str], epoch: int) -> None:
-    """Raises KinesicsError in all processes, naming the clips of any process whose loss is not a finite number."""
-    bad = [name for name, finite in zip(ids, losses.detach().isfinite().tolist(), strict=True) if not finite]
-    if any_process(fabric, bool(bad)):
-        bad = [name for names in from_all_processes(fabric, bad) for name in names]
-        raise KinesicsError(
-            f"the loss is not a finite number in epoch {epoch + 1} for {', '.join(bad)}; "
-            "look at these clips, or lower the learning rate; the last checkpoint is kept"
+def validate(trainer: Trainer, model: Recognizer, fabric: Fabric) -> dict[str, float]:
+    """Loss, macro F1 and accuracy on the validation split. Its decoding processes live through the training."""
+    task, optim, plan = trainer.task, trainer.recipe.optim, view_plan("one", trainer.recipe.input)
+    if trainer.val_batches is None:
+        trainer.val_batches = batches_of(
+            task.val, model.num_classes, plan, optim.batch_size, trainer.num_workers, fabric
         )
+    scores = score(
+        model,
+        task.val,
+        task.classes,
+        plan,
+        multi_label=task.multi_label,
+        fabric=fabric,
+        watch=trainer.watch,
+        batches=trainer.val_batches,
+    )
+    losses = clip_losses(
+        torch.from_numpy(scores.logits), torch.from_numpy(scores.targets).float(), multi_label=task.multi_label
+    )
+    return {
+        "val_loss": float(losses.mean()),
+        "val_macro_f1": macro_f1(scores),
+        "val_top1": float((scores.targets[range(len(scores.ids)), scores.logits.argmax(1)]).mean()),
+    }
 
 
 def finished(progress: Progress, recipe: Recipe) -> bool:

@@ -15,7 +15,7 @@ from kinesics.models.recognizer import Recognizer
 from kinesics.settings import OptimConfig
 from kinesics.values import VideoItem
 
-NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 
 
 def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, object]]:

@@ -8,6 +8,8 @@ import torch
 from lightning_fabric import Fabric
 from torch import nn
 
+from kinesics.errors import UserError
+
 T = TypeVar("T")
 
 
@@ -32,6 +34,21 @@ def from_all_processes(fabric: Fabric, value: T) -> list[T]:
     if fabric.world_size > 1:
         torch.distributed.all_gather_object(values, value)
     return values
+
+
+def share_statistics(fabric: Fabric, model: nn.Module) -> None:
+    """Have the BatchNorms of `model` take their statistics from the clips of all processes.
+
+    Raises:
+        UserError: the processes compute on something else than GPUs, which PyTorch cannot do this on.
+    """
+    if fabric.world_size == 1:
+        return
+    if fabric.device.type != "cuda":
+        raise UserError(
+            f"optim.sync_batch_norm: found {fabric.world_size} processes on {fabric.device.type}; expected GPUs"
+        )
+    nn.SyncBatchNorm.convert_sync_batchnorm(model)  # type: ignore[no-untyped-call]
 
 
 def copy_buffers(fabric: Fabric, model: nn.Module) -> None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
-from kinesics.allocator import keep_freed_memory
+from kinesics.data.dataset import keyed_generator
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.data.mirror import unpaired
+from kinesics.data.problems import check_there
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
 from kinesics.files import PathLike, write_json
@@ -22,15 +22,15 @@ from kinesics.models.build import create_model, fixes_steps
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.weights.load import load_weights
 from kinesics.progress import Watch
-from kinesics.runs.checkpoint import CHECKPOINT
 from kinesics.runs.lock import locked
 from kinesics.runs.log import RunLog, machine, versions, write_record
-from kinesics.runs.model_file import WEIGHTS_NAME, Contract
+from kinesics.runs.model_file import Contract
 from kinesics.runs.run import RECIPE_NAME, Run, path_record
 from kinesics.settings import Recipe
+from kinesics.training.checks import check_modality, check_run_folder, labelled
 from kinesics.training.head_fit import start_head
 from kinesics.training.loop import Task, train_model
-from kinesics.values import VideoItem
+from kinesics.training.reproducible import deterministic_algorithms, own_random_state
 from kinesics.video.view_plan import view_plan
 
 
@@ -101,11 +101,14 @@ def train_task(
     check_modality(recipe.input.modality, manifest)
     if out.is_file():
         raise UserError(f"{out}: is a file; expected a folder for the run")
+    check_there([*task.train, *task.val])
     fabric = make_fabric(recipe.optim.precision, device)
     watch = watch if fabric.is_global_zero else Watch()  # one process speaks for all
-    if fabric.device.type == "cpu":
-        keep_freed_memory()
-    with locked(out) if fabric.is_global_zero else nullcontext():
+    with ExitStack() as held:
+        held.enter_context(own_random_state(fabric.device))
+        held.enter_context(deterministic_algorithms(recipe.optim.deterministic))
+        if fabric.is_global_zero:
+            held.enter_context(locked(out))
         has_state = check_run_folder(out, recipe, manifest, resume=resume)
         with fabric.rank_zero_first():
             model = build(recipe, task, watch)
@@ -159,7 +162,7 @@ def announce(recipe: Recipe, task: Task, fabric: Fabric, watch: Watch) -> None:
 
 def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
     """The recipe's network with its weights loaded, and `watch` hears what was loaded."""
-    torch.manual_seed(recipe.seed)
+    torch.manual_seed(keyed_generator("weights", recipe.seed).initial_seed())
     settings = recipe.model
     arguments = {"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments}
     if fixes_steps(settings.name, settings.arguments.get("head")):
@@ -177,84 +180,9 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
     return model
 
 
-def check_modality(modality: str, manifest: Manifest) -> None:
-    """Raise UserError where flow is needed and not given, or given and not used."""
-    if modality == "flow" and manifest.flow is None:
-        raise UserError("this takes optical flow; expected the folder of its flow, which `kinesics flow` makes")
-    if modality != "flow" and manifest.flow is not None:
-        raise UserError(
-            f"{manifest.flow.path}: flow is given, and this takes frames; leave it out, or take a recipe for flow"
-        )
-
-
 def flow_record(manifest: Manifest) -> dict[str, Any]:
     """How the flow was made, for the record of who learned from it; nothing without flow."""
     return {"flow": dataclasses.asdict(manifest.flow.settings)} if manifest.flow else {}
-
-
-def labelled(items: Sequence[VideoItem], manifest: Manifest, split: str) -> Sequence[VideoItem]:
-    """`items`, if there are any and at least two classes among them. Raises UserError otherwise."""
-    if not items:
-        found = Counter(row.split or "(empty)" for row in manifest.rows)
-        counts = ", ".join(f"{name}: {count}" for name, count in found.items())
-        raise UserError(
-            f"{manifest.path}: no usable rows with split '{split}' (found {counts}); `kinesics prepare` assigns splits"
-        )
-    if len({label for item in items for label in item.labels}) < 2:
-        raise UserError(f"{manifest.path}: split '{split}' has one class; expected two or more")
-    return items
-
-
-def check_run_folder(out: Path, recipe: Recipe, manifest: Manifest, *, resume: bool) -> bool:
-    """Whether the run in `out` goes on from a checkpoint; it starts from the beginning otherwise.
-
-    Raises:
-        RunExistsError: `out` holds a run and it is not to be resumed.
-        UserError: there is no run to resume, or one with other settings or of another manifest.
-    """
-    if not (out / RECIPE_NAME).is_file():
-        if resume:
-            raise UserError(f"{out / RECIPE_NAME}: no such file; expected the recipe of a run to resume")
-        return False
-    before = Run(out)
-    num_epochs = len(before.log)
-    if not (out / CHECKPOINT).is_file():
-        has_model = (out / "best" / WEIGHTS_NAME).is_file()
-        if has_model and (num_epochs != 1 or before.recipe.optim.epochs == 1):
-            raise UserError(f"{out}: holds a trained model and no checkpoint to go on from; name another folder")
-        return False  # it ended before its first checkpoint
-    if not resume:
-        raise RunExistsError(f"{out}: already holds a run; resume it, or name another folder")
-    settings = before.recipe
-    changed = differing(
-        dataclasses.asdict(settings.with_changes({"optim.epochs": recipe.optim.epochs})), dataclasses.asdict(recipe)
-    )
-    if changed:
-        raise UserError(f"{out}: was trained with other settings ({'; '.join(changed)}); resume with the same")
-    if recipe.optim.epochs < min(num_epochs, settings.optim.epochs):
-        raise UserError(f"{out}: optim.epochs is {recipe.optim.epochs}; expected {num_epochs}, which are done, or more")
-    if before.record.get("manifest_sha256") != manifest.sha256:
-        raise UserError(f"{out}: was trained on another manifest than {manifest.path} is now; start a new run")
-    return True
-
-
-class RunExistsError(UserError):
-    """A new training was asked for in the folder of a run."""
-
-
-def differing(before: dict[str, Any], now: dict[str, Any], prefix: str = "") -> list[str]:
-    """Where two settings differ.
-
-    >>> differing({"optim": {"epochs": 50, "lr": 0.1}}, {"optim": {"epochs": 60, "lr": 0.1}})
-    ['optim.epochs: 50 then, 60 now']
-    """
-    lines = []
-    for name, value in before.items():
-        if isinstance(value, dict) and isinstance(now[name], dict) and set(value) == set(now[name]):
-            lines += differing(value, now[name], f"{prefix}{name}.")
-        elif value != now[name]:
-            lines.append(f"{prefix}{name}: {value} then, {now[name]} now")
-    return lines
 
 
 def write_records(

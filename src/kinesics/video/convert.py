@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from fractions import Fraction
 from functools import lru_cache
 from typing import cast
@@ -22,7 +23,22 @@ LUMA_SHARES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.26
 BT601 = (0.299, 0.114)
 """Of all others, also of files that do not say, as FFmpeg has it."""
 
-cv2.setNumThreads(1)  # one thread a worker process; and OpenCV's pool of threads does not survive a fork
+_threads_before_fork = 1
+
+
+def _end_threads() -> None:
+    """OpenCV's threads do not live on in a forked process, where the next call would wait for them for ever."""
+    global _threads_before_fork
+    _threads_before_fork = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+
+
+def _give_threads_back() -> None:
+    cv2.setNumThreads(_threads_before_fork)
+
+
+if hasattr(os, "register_at_fork"):  # the forked process itself goes on with one thread
+    os.register_at_fork(before=_end_threads, after_in_parent=_give_threads_back)
 
 
 def fit(height: int, width: int, short_side: int | None) -> tuple[int, int]:

@@ -16,10 +16,14 @@ from av.video.stream import VideoStream
 from kinesics.errors import VideoError
 from kinesics.video.bitstream import note
 from kinesics.video.frame_index import SMALLEST_VOP, FrameIndex, PacketNote, index_packets
-from kinesics.video.open import open_container, pixel_shape, video_stream
+from kinesics.video.index_cache import KeptIndex, load_index, save_index
+from kinesics.video.open import open_container, pixel_shape, too_large, video_stream
+from kinesics.video.packet_table import PacketTable, Stamps, stamps_of
 
 KEPT_BYTES = 64 * 2**20
 """Files with more video than this are read again, by seeking, instead of being kept in memory while open."""
+SHORT_PACKETS = 300
+"""Files with no more packets than this are read from the start in less time than an index is looked up."""
 SKIPPING = ("h264", "mpeg1video", "mpeg2video")
 """Codecs whose non-reference pictures are certain not to be needed by any other: they are left out unless wanted.
 Not HEVC, whose "non-reference" pictures may serve higher temporal layers."""
@@ -28,21 +32,36 @@ Not HEVC, whose "non-reference" pictures may serve higher temporal layers."""
 class PacketFile:
     """An open video file: `index` says which frames there are, `find` gives them.
 
-    salvage: only the frames that really decode count; it decodes the file once to know them.
+    salvage: only the frames that really decode count; it decodes the file once to know them. max_pixels: height × width
+    of the largest frame that is decoded. index_folder: where the index of a long file is kept, see `index_cache`.
 
     Raises:
-        VideoError: not a video (`error`), no pictures (`no_video`, `no_frames`).
+        VideoError: not a video or frames too large (`error`), no pictures (`no_video`, `no_frames`).
     """
 
-    def __init__(self, path: Path, *, salvage: bool = False, max_pixels: int | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        salvage: bool = False,
+        max_pixels: int | None = None,
+        index_folder: Path | None = None,
+    ) -> None:
         self.path = path
         self.is_salvaged = salvage
         self.broke_off = ""
+        self._max_pixels = max_pixels
         self._options = {} if max_pixels is None else {"max_pixels": str(max_pixels)}
         self._kept: list[Packet[VideoStream]] | None = []
-        self._numbers: dict[tuple[int | None, int | None, int | None], int] = {}
-        self._stamps: list[int | None] = []
+        self.last_tick = 0
+        self._small: set[int] = set()
         self._open()
+        known = None if index_folder is None or salvage else load_index(index_folder, path)
+        if known is not None:
+            self._kept = None
+            self.table, self.index, self.trusted, self.fps = known.table, known.index, known.is_trusted, known.fps
+            self.promised, self.num_packets = self.index, len(self.table)
+            return
         try:
             notes = list(self._read_all())
             if not notes:
@@ -61,6 +80,8 @@ class PacketFile:
             self.fps = rate_of(self.stream, self.index)
             if salvage or not self.trusted:
                 self.recount()
+            if index_folder is not None and self._is_worth_keeping():
+                save_index(index_folder, path, KeptIndex(self.table, self.index, self.trusted, self.fps))
         except BaseException:
             self.close()
             raise
@@ -73,6 +94,9 @@ class PacketFile:
             self.container.close()
             raise
         self.codec: VideoCodecContext = self.stream.codec_context
+        if self._max_pixels is not None and self.codec.width * self.codec.height > self._max_pixels:
+            self.container.close()
+            raise too_large(self.path, self.codec.width, self.codec.height, self._max_pixels)
         self.pixel_shape = pixel_shape(self.stream)
         self.codec.options = self._options
         self.codec.thread_count = 1
@@ -82,6 +106,11 @@ class PacketFile:
         """Free the decoder and the file."""
         self._kept = None
         self.container.close()
+
+    def _is_worth_keeping(self) -> bool:
+        """Whether the index is one of the whole file, and took so long that keeping it helps."""
+        is_long = self.num_packets > SHORT_PACKETS or not self.trusted
+        return is_long and not self.is_salvaged and not self.broke_off
 
     def recount(self) -> FrameIndex:
         """The index of the frames that can be decoded, found by decoding all of them from the start."""
@@ -145,13 +174,13 @@ class PacketFile:
         Each frame's `pts` is the number of its packet. After a packet that fails, decoding goes on at the next key
         frame: what lies between refers to what is lost.
         """
-        codec, keys = self.codec, set(self.promised.keys)
+        codec = self.codec
         codec.flush_buffers()
         codec.skip_frame = "DEFAULT"
         may_skip = wanted is not None and codec.name in SKIPPING
         broken = False
         for number, packet in self.packets(start, stop):
-            if broken and number not in keys:
+            if broken and not self.promised.is_key(number):
                 continue
             if may_skip:
                 codec.skip_frame = "DEFAULT" if wanted and number in wanted else "NONREF"
@@ -186,7 +215,7 @@ class PacketFile:
         """
         for seconds in (0.0, 10.0, None):
             self._seek(start, seconds)
-            numbered = self._numbered()
+            numbered = self._numbered(start)
             first = next(numbered, None)
             if first is not None and first[0] <= start:
                 yield first
@@ -194,7 +223,7 @@ class PacketFile:
                 return
 
     def _seek(self, start: int, early_seconds: float | None) -> None:
-        stamp = self._stamps[start]
+        stamp = self.table.stamp(start)
         if early_seconds is None or stamp is None:
             self.container.close()
             self._open()
@@ -202,11 +231,12 @@ class PacketFile:
             early = int(early_seconds / (self.stream.time_base or 1))
             self.container.seek(stamp - early, stream=self.stream, backward=True)
 
-    def _numbered(self) -> Iterator[tuple[int, Packet[VideoStream]]]:
+    def _numbered(self, expected: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
         try:
             for packet in self.container.demux(self.stream):
-                number = self._numbers.get((packet.pts, packet.dts, packet.pos))
+                number = self.table.number_of(packet, expected)
                 if number is not None:
+                    expected = number + 1
                     yield number, packet
         except av.FFmpegError:
             return  # a file that breaks off has the frames up to there
@@ -214,22 +244,22 @@ class PacketFile:
     def _read_all(self) -> Iterator[PacketNote]:
         """Notes of all packets in the file, kept while they are few. Each one's number becomes its time stamp."""
         bytes_read = 0
+        stamps: list[Stamps] = []
         try:
             for packet in self.container.demux(self.stream):
                 if packet.size == 0:
                     continue
-                stamps = [s for s in (packet.pts, packet.dts) if s is not None]
-                self._stamps.append(min(stamps, default=None))
-                self._numbers.setdefault((packet.pts, packet.dts, packet.pos), len(self._stamps) - 1)
+                stamps.append(stamps_of(packet))
                 yield note(packet, self.codec)
-                packet.pts = len(self._stamps) - 1
+                packet.pts = len(stamps) - 1
                 bytes_read += packet.size
                 if bytes_read > KEPT_BYTES:
                     self._kept = None
                 elif self._kept is not None:
                     self._kept.append(packet)
         except av.FFmpegError as error:
-            self.broke_off = f"breaks off after {len(self._stamps)} packets: {error.strerror}"
+            self.broke_off = f"breaks off after {len(stamps)} packets: {error.strerror}"
+        self.table = PacketTable.of(stamps)
 
 
 def rate_of(stream: VideoStream, index: FrameIndex) -> float:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -21,6 +22,8 @@ import numpy.typing as npt
 import torch
 from av.container import InputContainer
 from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
 from torch import Tensor
 
 from kinesics.errors import UserError, VideoError
@@ -32,6 +35,8 @@ SUFFIX = ".flow.mkv"
 FORMAT = 1
 STILL, STEPS = 128, 127
 """The value of no movement, and how many steps there are to the bound."""
+NEAR = 4
+"""Packets up to which reading on is as quick as seeking."""
 
 
 @dataclass(frozen=True)
@@ -105,22 +110,20 @@ def read_flow(path: Path, indices: Sequence[int] | None = None) -> npt.NDArray[n
     """
     with opened(path) as container:
         info = info_of(container, path)
-        wanted = list(range(info.num_frames)) if indices is None else list(indices)
-        for index in wanted:
-            if not 0 <= index < info.num_frames:
-                raise IndexError(f"{path}: no flow {index}, there are {info.num_frames}, counted from 0")
-        flows = dict(decoded(container, info, set(wanted), path))
-    return np.stack([flows[index] for index in wanted])
+        return flows_at(container, info, path, range(info.num_frames) if indices is None else indices)
 
 
 class FlowReader:
-    """A VideoReader of flow: frame i is the movement from frame i of the video to the next. Nothing stays open."""
+    """A VideoReader of flow: frame i is the movement from frame i of the video to the next.
+
+    The file is opened once, and again where the reader finds itself in another process.
+    """
 
     def __init__(self, path: Path, short_side: int | None = None) -> None:
         self.path = path
-        with opened(path) as container:
-            self.info = info_of(container, path)
-            self.fps = float(container.streams.video[0].average_rate or 25)
+        container = self._open()
+        self.info = info_of(container, path)
+        self.fps = float(container.streams.video[0].average_rate or 25)
         self.num_frames = self.info.num_frames
         self.duration_seconds = self.num_frames / self.fps
         self.height, self.width = fit(self.info.height, self.info.width, short_side)
@@ -131,7 +134,7 @@ class FlowReader:
         The values are the file's at any size: in its pixels, not in those of the size asked for.
         """
         unique, places = torch.unique(indices, return_inverse=True)
-        flows = np.moveaxis(read_flow(self.path, unique.tolist()), 1, 3)
+        flows = np.moveaxis(flows_at(self._open(), self.info, self.path, unique.tolist()), 1, 3)
         if flows.shape[1:3] != (self.height, self.width):
             flows = np.stack([resized(np.ascontiguousarray(flow), (self.height, self.width)) for flow in flows])
         return torch.from_numpy(flows).permute(0, 3, 1, 2)[places]
@@ -141,29 +144,70 @@ class FlowReader:
         return indices.double() / self.fps
 
     def close(self) -> None:
-        """Nothing is open."""
+        """Close the file; it is opened again where it is needed."""
+        if self._container is not None and self._process == os.getpid():
+            self._container.close()
+        self._container = None
+
+    _container: InputContainer | None = None
+    _process = 0
+
+    def _open(self) -> InputContainer:
+        if self._container is None or self._process != os.getpid():
+            self._container, self._process = opened(self.path), os.getpid()
+        return self._container
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "_container": None}
+
+
+def flows_at(container: InputContainer, info: FlowInfo, path: Path, indices: Sequence[int]) -> npt.NDArray[np.uint8]:
+    """(T, 2, H, W) uint8 of the frames asked for. Raises IndexError or VideoError as `read_flow` does."""
+    for index in indices:
+        if not 0 <= index < info.num_frames:
+            raise IndexError(f"{path}: no flow {index}, there are {info.num_frames}, counted from 0")
+    flows = dict(decoded(container, info, set(indices), path))
+    return np.stack([flows[index] for index in indices])
 
 
 def decoded(
-    container: Any, info: FlowInfo, wanted: set[int], path: Path
+    container: InputContainer, info: FlowInfo, wanted: set[int], path: Path
 ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-    """The wanted flows by their number, (2, H, W) each; the packets of others are not decoded."""
-    stream = container.streams.video[0]
-    found = 0
+    """The wanted flows by their number, (2, H, W) each; the packets of others are not decoded, most not read."""
+    num_found = 0
     try:
-        for index, packet in enumerate(p for p in container.demux(stream) if p.size):
-            if index not in wanted:
-                continue
+        for index, packet in packets_of(container, sorted(wanted)):
             for frame in packet.decode():
                 plane = frame.planes[0]
-                lines = np.frombuffer(plane, dtype=np.uint8).reshape(plane.height, plane.line_size)
+                lines = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)
                 yield index, lines[:, : info.width].reshape(2, info.height, info.width).copy()
-                found += 1
-            if found == len(wanted):
-                return
+                num_found += 1
     except (FFmpegError, ValueError) as error:
         raise VideoError(f"{path}: a flow cannot be decoded ({error})") from error
-    raise VideoError(f"{path}: {found} of {len(wanted)} flows can be decoded; the file is cut off", "partial")
+    if num_found < len(wanted):
+        raise VideoError(f"{path}: {num_found} of {len(wanted)} flows can be decoded; the file is cut off", "partial")
+
+
+def packets_of(container: InputContainer, wanted: Sequence[int]) -> Iterator[tuple[int, Packet[VideoStream]]]:
+    """The packets with these numbers, which rise; what lies between them is passed over by seeking.
+
+    Every packet is a key frame and all last equally long, so a packet's time is its number.
+    """
+    stream = container.streams.video[0]
+    ticks = 1 / (Fraction(stream.average_rate or 25) * Fraction(stream.time_base or 1))
+    place = None
+    packets: Iterator[Packet[VideoStream]] = iter(())
+    for index in wanted:
+        if place is None or not place < index <= place + NEAR:
+            container.seek(round(index * ticks), stream=stream, backward=True)
+            packets = (packet for packet in container.demux(stream) if packet.size)
+        for packet in packets:
+            place = round((packet.pts or 0) / ticks)
+            if place >= index:
+                break
+        if place != index:
+            return
+        yield index, packet
 
 
 def opened(path: Path) -> InputContainer:

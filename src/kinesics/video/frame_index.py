@@ -43,14 +43,14 @@ class FrameIndex:
     packets: (n,) int64, the number of the packet that each frame is decoded from.
     seconds: (n,) float64, when each is shown, rising from 0.
     end_seconds: when the last one ends.
-    keys: packets at which decoding may start, rising, the first of them 0.
+    keys: (k,) int64, packets at which decoding may start, rising, the first of them 0.
     order: one number a packet that ranks them in the order of showing.
     """
 
     packets: npt.NDArray[np.int64]
     seconds: npt.NDArray[np.float64]
     end_seconds: float
-    keys: tuple[int, ...]
+    keys: npt.NDArray[np.int64]
     order: npt.NDArray[np.int64]
 
     def start_for(self, packet: int, *, back: int = 0) -> int:
@@ -59,19 +59,24 @@ class FrameIndex:
         In an open GOP, frames that follow the key frame in the file are shown before it and need the GOP before, too.
         """
         for place in range(bisect_right(self.keys, packet) - 1, -1, -1):
-            key = self.keys[place]
+            key = int(self.keys[place])
             if self.order[key] <= self.order[packet]:
                 if back == 0:
                     return key
                 back -= 1
         return 0
 
+    def is_key(self, packet: int) -> bool:
+        """Whether decoding may start at a packet."""
+        place = bisect_right(self.keys, packet)
+        return place > 0 and int(self.keys[place - 1]) == packet
+
     def only(self, packets: Sequence[int], *, seekable: bool) -> FrameIndex:
         """The index of those frames alone that could really be decoded, in the order they came out."""
         place = {p: i for i, p in enumerate(self.packets.tolist())}
         kept = [p for p in packets if p in place]
         seconds = np.sort(self.seconds[[place[p] for p in kept]])
-        keys = self.keys if seekable else (0,)
+        keys = self.keys if seekable else self.keys[:1]
         return replace(self, packets=np.asarray(kept, dtype=np.int64), seconds=seconds, keys=keys)
 
 
@@ -93,9 +98,9 @@ def index_packets(
         order = np.asarray(stamps, dtype=np.int64) if trusted else order
     shown = np.asarray([i for i, n in enumerate(notes) if not n.is_hidden], dtype=np.int64)
     packets = shown[np.argsort(order[shown], kind="stable")]
-    keys = tuple(i for i, n in enumerate(notes) if n.is_key or i == 0)
+    keys = np.asarray([i for i, n in enumerate(notes) if n.is_key or i == 0], dtype=np.int64)
     if not trusted or any(n.is_fresh_start for n in notes[1:]):
-        keys = (0,)
+        keys = keys[:1]
     seconds, end = times([notes[i] for i in packets.tolist()], float(time_base), rate)
     return FrameIndex(packets, seconds, end, keys, order), trusted
 

@@ -16,10 +16,9 @@ from kinesics.errors import VideoError
 from kinesics.video.convert import Converter, upright_size
 from kinesics.video.demux import PacketFile
 from kinesics.video.frame_files import FrameFolder, is_frames
-from kinesics.video.open import holds_flow, track_note
+from kinesics.video.open import MAX_PIXELS, holds_flow, too_large, track_note
 from kinesics.video.trim import part_of
 
-MAX_PIXELS = 8192 * 8192
 SLACK_SECONDS = 0.5
 """By how much a stream may end before the duration in its header: writers round, and count the sound."""
 
@@ -83,8 +82,6 @@ def _check_file(
 ) -> Check:
     file = PacketFile(path, max_pixels=max_pixels)
     try:
-        if file.codec.width * file.codec.height > max_pixels:
-            raise _too_large(path, file.codec.width, file.codec.height, max_pixels)
         promised = file.promised
         part = part_of(path, promised.seconds, promised.end_seconds, start, end)
         wanted = promised.packets[part.frames]
@@ -186,7 +183,7 @@ def _check_frames(
     part = part_of(path, source.seconds, source.end_seconds, start, end)
     height, width = source.size
     if height * width > max_pixels:
-        raise _too_large(source.files[0], width, height, max_pixels)
+        raise too_large(source.files[0], width, height, max_pixels)
     wanted = range(part.frames.start, part.frames.stop)
     num_frames = 0
     for _ in source.pictures(wanted):
@@ -201,10 +198,6 @@ def _digest(parts: Iterable[bytes]) -> str:
     for part in parts:
         whole.update(part)
     return whole.hexdigest()
-
-
-def _too_large(path: Path, width: int, height: int, max_pixels: int) -> VideoError:
-    return VideoError(f"{path}: frames of {width}×{height}, more than the limit of {max_pixels} pixels")
 
 
 def _size_change(first: tuple[int, int], later: tuple[int, int]) -> str:

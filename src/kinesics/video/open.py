@@ -27,6 +27,8 @@ pictures (image2), which open further files."""
 
 FLOW_TAG = "KINESICS_FLOW"
 """The name of the metadata field that marks a flow file."""
+MAX_PIXELS = 8192 * 8192
+"""Height × width of the largest frame that is decoded where no other limit is given."""
 MAX_PIXEL_SHAPE = 16
 """Pixels that are more times as wide as high, or as high as wide, are taken for a mistake in the file."""
 _HEAD_BYTES = 64 * 2**10
@@ -112,6 +114,11 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
     if chosen.codec_context is None:
         raise VideoError(f"{path}: this build of FFmpeg has no decoder for its video")
     return chosen
+
+
+def too_large(path: Path, width: int, height: int, max_pixels: int) -> VideoError:
+    """The error of a file whose frames are larger than is allowed."""
+    return VideoError(f"{path}: frames of {width}×{height}, more than the limit of {max_pixels} pixels (max_pixels)")
 
 
 def pixel_shape(track: VideoStream) -> Fraction:

@@ -38,6 +38,8 @@ def open_video(
     decoder: str = "pyav",
     exact: bool = False,
     salvage: bool = False,
+    max_pixels: int | None = None,
+    index_folder: Path | None = None,
 ) -> VideoReader:
     """A reader of the frames of `path`: a video file, a folder of frames, or a pattern `clip/img_{:05d}.jpg`.
 
@@ -51,6 +53,8 @@ def open_video(
     exact: convert whole pictures to RGB before they are resized, instead of after (the same within 40 dB PSNR).
     salvage: for files known to be damaged (`partial`): decode everything when opening and count only the frames that
         come out. Without it `num_frames` is what the file promises, and asking for a frame that cannot be had raises.
+    max_pixels: height × width of the largest frame that is decoded, for files that were not checked; any by default.
+    index_folder: where to keep the frame index of a long file, so that it is opened at once the next time.
 
     Raises:
         VideoError: it cannot be decoded; `status` says how (`error`, `no_video`, `no_frames`).
@@ -64,7 +68,11 @@ def open_video(
         raise UserError(f"short_side must be 1 pixel or more, found {short_side}")
     if fps is not None and not 0 < fps < float("inf"):
         raise UserError(f"fps must be above 0, found {fps}")
-    return Reader(Request(Path(path), short_side, start_seconds, end_seconds, fps, decoder, exact, salvage))
+    return Reader(
+        Request(
+            Path(path), short_side, start_seconds, end_seconds, fps, decoder, exact, salvage, max_pixels, index_folder
+        )
+    )
 
 
 def salvaged_if_needed(work: Callable[[bool], Result]) -> Result:
@@ -89,6 +97,8 @@ class Request:
     decoder: str
     exact: bool
     salvage: bool
+    max_pixels: int | None = None
+    index_folder: Path | None = None
 
 
 class Source(Protocol):
@@ -114,7 +124,7 @@ def open_source(request: Request) -> Source:
     path = request.path
     if is_frames(path):
         return FrameFolder(path, request.fps, request.short_side)
-    file = PacketFile(path, salvage=request.salvage)
+    file = PacketFile(path, salvage=request.salvage, max_pixels=request.max_pixels, index_folder=request.index_folder)
     if request.decoder == "torchcodec" and not request.salvage:
         torchcodec.load_decoder()
         if torchcodec.suits(file):
@@ -206,9 +216,9 @@ class VideoFile:
         self._converter = Converter(resize=short_side is not None, exact=exact)
         self._size: tuple[int, int] | None = None
         self.fps = file.fps
-        self.packets = file.index.packets.tolist()
+        self.packets = file.index.packets
         self.seconds, self.end_seconds = file.index.seconds, file.index.end_seconds
-        if not self.packets:
+        if not len(self.packets):
             self.close()
             raise VideoError(f"{self.path}: none of its frames can be decoded")
 
@@ -216,7 +226,9 @@ class VideoFile:
     def size(self) -> tuple[int, int]:
         """(height, width) after turning and resizing; the first frame that is decoded tells."""
         if self._size is None:
-            _, frame = next(chain(self._file.find(self.packets[:1]), self._file.find(self.packets)), (0, None))
+            _, frame = next(
+                chain(self._file.find(self.packets[:1].tolist()), self._file.find(self.packets.tolist())), (0, None)
+            )
             if frame is None:
                 raise VideoError(f"{self.path}: none of its frames can be decoded")
             self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
@@ -224,7 +236,7 @@ class VideoFile:
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """See Source."""
-        missing = {self.packets[i]: i for i in wanted}
+        missing = {int(self.packets[i]): i for i in wanted}
         for packet, frame in self._file.find(list(missing)):
             if self._size is None:
                 self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)

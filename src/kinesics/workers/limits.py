@@ -15,32 +15,42 @@ if sys.platform != "win32":  # which has no such limits: there, only the time wi
 
 SECONDS_PER_FRAME = 0.01
 """Processor time that each decoded frame adds to an item's limit: a long video is no endless one."""
+SECONDS_PER_MEGABYTE = 1.0
+"""Processor time that each megabyte of a file adds to an item's limit."""
 
 
 @dataclass(frozen=True)
 class Limits:
     """What one item may cost.
 
-    seconds: processor time, 0 for no limit; each decoded frame adds `SECONDS_PER_FRAME`. stall_seconds: time without a
-    sign of life. memory_gib: address space beyond what the process has at its start, 0 for no limit. max_pixels: height
-    × width of a frame, for those who decode; None leaves it to them.
+    timeout_seconds: processor time, 0 for no limit; each decoded frame adds `SECONDS_PER_FRAME`. stall_seconds: time
+    without a sign of life. memory_gib: address space beyond what the process has at its start, 0 for no limit.
+    max_pixels: height × width of a frame, for those who decode; None leaves it to them.
 
     Raises:
         UserError: a negative number, or no number.
     """
 
-    seconds: NotNegative = 60.0
+    timeout_seconds: NotNegative = 60.0
     stall_seconds: Positive = 300.0
     memory_gib: NotNegative = 8.0
     max_pixels: Count | None = None
 
     def __post_init__(self) -> None:
-        check_fields(self, "limits.")
+        check_fields(self)
 
     @property
     def memory_bytes(self) -> int:
         """`memory_gib` in bytes."""
         return int(self.memory_gib * 2**30)
+
+
+def seconds_for_file(path: Path) -> float:
+    """Processor time that a file's size adds to an item's limit; nothing where `path` is not one file."""
+    try:
+        return SECONDS_PER_MEGABYTE * path.stat().st_size / 1e6
+    except OSError:
+        return 0.0
 
 
 class ProcessorClock:

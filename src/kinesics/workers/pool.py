@@ -20,6 +20,7 @@ from contextlib import closing
 from typing import Any, Generic, TypeVar
 
 from kinesics.errors import KinesicsError
+from kinesics.workers import server
 from kinesics.workers.limits import SECONDS_PER_FRAME, Limits
 from kinesics.workers.process import receive, serve
 
@@ -29,8 +30,6 @@ Alive = Callable[[int], None]
 """To be called with the number of frames that are new since the last call: a sign of life."""
 Task = Callable[[Item, Alive], Result]
 STARTUP_SECONDS = 300.0
-PRELOAD = ("torch", "numpy", "cv2", "av")
-"""Imported once by the server that forks the workers, so that a new worker is there within milliseconds."""
 _start_lock = threading.Lock()
 
 
@@ -52,8 +51,8 @@ class WorkerPool(Generic[Item, Result]):
     """Processes that apply `task` to items, one each at a time, with one thread each.
 
     task: a function of a module, or a value that can be pickled and called; it gets an item and a function for signs of
-    life. extra_seconds: processor time that an item gets beyond `limits.seconds`. start_method: forkserver or spawn; by
-    default forkserver where the system has it.
+    life. extra_seconds: processor time that an item gets beyond `limits.timeout_seconds`. start_method: forkserver or
+    spawn; by default forkserver where the system has it.
     """
 
     def __init__(
@@ -67,8 +66,7 @@ class WorkerPool(Generic[Item, Result]):
     ) -> None:
         self.task, self.num_workers, self.limits = task, max(1, num_workers), limits or Limits()
         self.extra_seconds = extra_seconds
-        has_server = "forkserver" in multiprocessing.get_all_start_methods()
-        self.context: Any = multiprocessing.get_context(start_method or ("forkserver" if has_server else "spawn"))
+        self.context: Any = multiprocessing.get_context(start_method or server.start_method())
 
     def results(
         self, items: Iterable[Item], *, in_order: bool = True, num_ahead: int | None = None
@@ -167,7 +165,7 @@ class _Worker(threading.Thread):
 
     def _answer(self, item: Any) -> Any:
         limits = self.pool.limits
-        seconds = limits.seconds + self.pool.extra_seconds(item) if limits.seconds else 0.0
+        seconds = limits.timeout_seconds + self.pool.extra_seconds(item) if limits.timeout_seconds else 0.0
         message = pickle.dumps((item, seconds), protocol=pickle.HIGHEST_PROTOCOL)
         try:
             self.connection.send_bytes(message)
@@ -223,13 +221,13 @@ class _Worker(threading.Thread):
 
 def _over(limit: str, message: str, status: str = "error") -> WorkerError:
     """The failure of an item that reached a limit."""
-    return WorkerError(f"{message} (limits.{limit})", status, limit)
+    return WorkerError(f"{message} ({limit})", status, limit)
 
 
 def _why_it_ended(code: int | None, seconds: float) -> WorkerError:
     """The failure of an item whose process ended."""
     if code == -getattr(signal, "SIGXCPU", 0) and code:
-        return _over("seconds", f"took more than {seconds:.4g} s of processor time", "timeout")
+        return _over("timeout_seconds", f"took more than {seconds:.4g} s of processor time", "timeout")
     hint = " (is the machine out of memory?)" if code == -getattr(signal, "SIGKILL", 0) and code else ""
     return WorkerError(f"crashed its process ({how_it_ended(code)}){hint}")
 
@@ -267,7 +265,7 @@ def _start_process(context: Any, connection: Any, task: Any) -> Any:
     module = getattr(function, "__module__", "")
     with _start_lock:
         if context.get_start_method() == "forkserver":
-            context.set_forkserver_preload([*PRELOAD, __name__, *([module] if module != "__main__" else [])])
+            server.start_server(*([module] if module != "__main__" else []))
         main = _MainModule(hide=module != "__main__")
         try:
             process = context.Process(target=serve, args=(connection, main), daemon=True)
