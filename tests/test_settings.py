@@ -107,6 +107,8 @@ def test_a_choice_refuses_another_word(name: str) -> None:
         ("model.arguments", {"fold_div": object()}),
         ("input.flip", 1),
         ("input.flip", "yes"),
+        ("optim.deterministic", 1),
+        ("optim.sync_batch_norm", "no"),
         ("optim.milestones", 0.5),
         ("optim.milestones", "0.5"),
         ("optim.milestones", (0.5, 0.0)),
@@ -129,6 +131,8 @@ def test_no_field_is_unchecked() -> None:
         "model.arguments",
         "input.flip",
         "optim.milestones",
+        "optim.deterministic",
+        "optim.sync_batch_norm",
     }
 
 

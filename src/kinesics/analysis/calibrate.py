@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from kinesics.analysis.evaluate import home_of, known_items, open_run
 from kinesics.data.manifest import SPLITS, Manifest, read_manifest
@@ -17,16 +18,28 @@ from kinesics.inference.scorer import score
 from kinesics.metrics.calibration import NUM_BINS, TEMPERATURES, Calibration
 from kinesics.metrics.calibration import calibrate as fit
 from kinesics.progress import Watch
+from kinesics.runs.ensemble_file import EnsembleFile, holds_ensemble, read_ensemble, write_ensemble
 from kinesics.runs.log import versions
-from kinesics.runs.model_file import CONTRACT_NAME, Contract, find_model, write_contract
-from kinesics.values import NONE_OF_THESE, VideoItem
+from kinesics.runs.model_file import (
+    CONTRACT_NAME,
+    ENSEMBLE_NAME,
+    FINAL_NAME,
+    Contract,
+    find_model,
+    has_model,
+    read_contract,
+    write_contract,
+)
+from kinesics.runs.run import SCORES_NAME
+from kinesics.values import NONE_OF_THESE, Scores, VideoItem
 
 REPORT_NAME = "calibration.json"
+Calibrated = TypeVar("Calibrated", Contract, EnsembleFile)
 
 
 @dataclass(frozen=True)
 class CalibratedRun:
-    """What a calibration found, and where it is stored."""
+    """What a calibration found, and where it is stored. split: what it was fitted on, such as "split val"."""
 
     calibration: Calibration
     run: Path
@@ -41,7 +54,7 @@ class CalibratedRun:
             temperature_line(found, self.split),
             f"calibration error (ECE, {NUM_BINS} bins): {found.error_before:.3f} before, {found.error_after:.3f} after",
             threshold_line(found),
-            f"rejected as {NONE_OF_THESE}: {found.num_rejected} of the {found.num_clips} clips of the classes in split "
+            f"rejected as {NONE_OF_THESE}: {found.num_rejected} of the {found.num_clips} clips of the classes in "
             f"{self.split}, {found.num_rejected_right} of which had the right answer",
             *none_lines(found),
             f"stored in {self.contract_path}, with bins in {self.report_path}; `kinesics predict {self.run}` uses it",
@@ -67,12 +80,15 @@ def calibrate(
     another manifest or in another split of this one; clips of `split` whose labels the model does not know are such
     too. false_alarms: the share of these that may be called one of the classes; without any, the share of the answers
     about `split` that may be wrong. views: as in a test; predictions with other views are less well calibrated.
+    A cross-validation is calibrated by its folds' scores, without data, split and views.
 
     Raises:
         UserError: no run, no such split or views, a share out of range, or no clip of none of the classes in `none`.
         VideoError: a video cannot be decoded.
     """
     run, watch = Path(run), watch or Watch()
+    if holds_ensemble(run):
+        return calibrate_folds(run, false_alarms, {"data": data, "none": none})
     if not 0 <= false_alarms <= 1:
         raise UserError(f"false alarms: wanted a share from 0 to 1, such as 0.05, found {false_alarms:g}")
     model, contract, manifest = open_run(run, data, flow, watch)
@@ -103,14 +119,44 @@ def calibrate(
     }
     folder, report = find_model(run), home_of(run) / REPORT_NAME
     write_json(report, {**found.to_dict(), "record": record})
+    store_calibration(folder, found, record)
+    return CalibratedRun(found, run, f"split {split}", folder / CONTRACT_NAME, report)
+
+
+def calibrate_folds(run: Path, false_alarms: float, given: Mapping[str, object]) -> CalibratedRun:
+    """Fit temperature and threshold on a cross-validation's pooled scores, each of a model that had not seen the clip.
+
+    They are stored for the ensemble of the folds' models, and for the final model where there is one.
+    """
+    if unused := [name for name, value in given.items() if value is not None]:
+        raise UserError(f"{', '.join(unused)}: a cross-validation is calibrated by its own scores; leave this out")
+    scores = Scores.load(run / SCORES_NAME)
+    if "pooled" not in scores.record:
+        raise UserError(f"{run}: holds scores of a test, not of folds; calibrate the models that it was fused from")
+    found, record = fit(scores, false_alarms), {"scores": "the pooled scores of the folds", "versions": versions()}
+    ensemble = read_ensemble(run)
+    write_json(run / REPORT_NAME, {**found.to_dict(), "record": record})
+    write_ensemble(run, calibrated_like(ensemble, found, record))
+    stored = run / ENSEMBLE_NAME
+    if has_model(run / FINAL_NAME):
+        store_calibration(find_model(run / FINAL_NAME), found, record)
+        stored = find_model(run / FINAL_NAME) / CONTRACT_NAME
+    return CalibratedRun(found, run, "the folds", stored, run / REPORT_NAME)
+
+
+def store_calibration(folder: Path, found: Calibration, record: Mapping[str, object]) -> None:
+    """Write what was found into the contract of the model in `folder`."""
+    write_contract(folder, calibrated_like(read_contract(folder), found, record))
+
+
+def calibrated_like(what: Calibrated, found: Calibration, record: Mapping[str, object]) -> Calibrated:
+    """A contract or an ensemble with the temperature and threshold that were found, and how."""
     figures = {
         name: value for name, value in found.to_dict().items() if name not in ("temperature", "threshold", "bins")
     }
-    calibrated = dataclasses.replace(
-        contract, temperature=found.temperature, threshold=found.threshold, calibration={**figures, **record}
+    return dataclasses.replace(
+        what, temperature=found.temperature, threshold=found.threshold, calibration={**figures, **record}
     )
-    write_contract(folder, calibrated)
-    return CalibratedRun(found, run, split, folder / CONTRACT_NAME, report)
 
 
 def other_items(none: str, manifest: Manifest, contract: Contract, watch: Watch) -> Sequence[VideoItem]:
@@ -138,12 +184,12 @@ def other_items(none: str, manifest: Manifest, contract: Contract, watch: Watch)
 def temperature_line(found: Calibration, split: str) -> str:
     """The temperature, and what it says of the model."""
     if found.temperature == 1.0:
-        return f"temperature 1: every answer about split {split} is right, which tells no other"
+        return f"temperature 1: every answer about {split} is right, which tells no other"
     if found.temperature > 0.99 * TEMPERATURES[1]:
         why = "the highest that is tried: on these clips the model is no better than a guess"
     else:
         why = f"its probabilities were too {'high' if found.temperature > 1 else 'low'}"
-    return f"temperature {found.temperature:.3g}, from {found.num_clips} clips of split {split}: {why}"
+    return f"temperature {found.temperature:.3g}, from {found.num_clips} clips of {split}: {why}"
 
 
 def threshold_line(found: Calibration) -> str:

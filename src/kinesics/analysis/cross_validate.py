@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from kinesics.analysis.calibrate import store_calibration
 from kinesics.analysis.evaluate import write_results
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.devices import make_fabric
@@ -15,14 +15,16 @@ from kinesics.errors import UserError
 from kinesics.files import write_json
 from kinesics.inference.scorer import score
 from kinesics.metrics.accuracy import Metrics, pool
+from kinesics.metrics.calibration import calibrate as fit
 from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
 from kinesics.progress import Watch
-from kinesics.runs.model_file import load_model
+from kinesics.runs.ensemble_file import EnsembleFile, Member, write_ensemble
+from kinesics.runs.model_file import FINAL_NAME, find_model, has_model, load_model
 from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
 from kinesics.settings import Recipe
 from kinesics.training.checks import check_run_folder
 from kinesics.training.loop import Task
-from kinesics.training.train import train_task
+from kinesics.training.train import task_of, train_task, without_patience
 from kinesics.values import Scores
 from kinesics.video.view_plan import view_plan
 
@@ -43,6 +45,7 @@ class CrossValidation:
     folds: tuple[FoldResult, ...]
     pooled: Metrics
     folder: Path
+    has_final: bool = False
 
     def spread(self, metric: str) -> tuple[float, float]:
         """Mean and standard deviation (of the sample) of a metric over the folds."""
@@ -58,6 +61,7 @@ def cross_validate(
     flow: Path | str | None = None,
     views: str = "one",
     hierarchy: Path | str | None = None,
+    final: bool = False,
     device: str = "auto",
     num_workers: int | None = None,
     watch: Watch | None = None,
@@ -66,7 +70,8 @@ def cross_validate(
 
     A fold is trained for all epochs of the recipe: choosing an epoch by the fold that is tested would flatter it.
     Called again after an interruption, it goes on where it stopped; finished folds are kept. hierarchy: as `test`
-    takes it.
+    takes it. final: then train on all clips into `out`/final, calibrated by the pooled scores. Without it `out` is an
+    ensemble: `load` gives the mean of the folds' models.
 
     Raises:
         UserError: the manifest has no folds, or a class is missing from the other folds or from the hierarchy.
@@ -79,7 +84,7 @@ def cross_validate(
             f"{manifest.path}: has {len(folds)} folds; `kinesics prepare {manifest.path.name} --format csv "
             "--folds 5 --out …` makes five"
         )
-    plain = dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, patience=0))
+    plain = without_patience(recipe)
     results, all_scores = [], []
     for fold in folds:
         scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, device, num_workers, watch)
@@ -87,8 +92,12 @@ def cross_validate(
         all_scores.append(scores)
         accuracy = results[-1].metrics.value("mean_class_accuracy")
         watch.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")
-    pooled = write_results(pool(all_scores), out, levels, {row.id: row.group for row in manifest.rows})
-    result = CrossValidation(tuple(results), pooled, out)
+    together = pool(all_scores)
+    pooled = write_results(together, out, levels, {row.id: row.group for row in manifest.rows})
+    write_ensemble(out, EnsembleFile(tuple(Member.of(out / f"fold-{fold}", out) for fold in folds)))
+    if final:
+        train_final(plain, manifest, out, together, watch=watch, device=device, num_workers=num_workers)
+    result = CrossValidation(tuple(results), pooled, out, has_model(out / FINAL_NAME))
     summary = {
         "folds": [{"fold": r.fold, "videos": r.num_videos, **r.metrics.to_dict()} for r in results],
         "mean_and_std": {name: result.spread(name) for name in pooled.names},
@@ -96,6 +105,35 @@ def cross_validate(
     }
     write_json(out / "cross_validation.json", summary)
     return result
+
+
+def train_final(
+    recipe: Recipe,
+    manifest: Manifest,
+    out: Path,
+    pooled: Scores,
+    *,
+    watch: Watch,
+    device: str,
+    num_workers: int | None,
+) -> None:
+    """Train on all clips into `out`/final, or go on with that; calibrate it by the folds' pooled scores."""
+    folder = out / FINAL_NAME
+    started = (folder / RECIPE_NAME).is_file()
+    watch.say(f"the final model learns from all {len(manifest.items())} clips")
+    train_task(
+        recipe,
+        task_of(manifest, "all"),
+        manifest,
+        folder,
+        resume=started,
+        watch=watch,
+        device=device,
+        num_workers=num_workers,
+    )
+    found = fit(pooled)
+    watch.say(f"calibrated by the folds' scores: temperature {found.temperature:.3g}, threshold {found.threshold:.3g}")
+    store_calibration(find_model(folder), found, {"scores": "the pooled scores of the folds"})
 
 
 def run_fold(
@@ -116,7 +154,7 @@ def run_fold(
     if missing:
         names = ", ".join(manifest.classes[label] for label in sorted(missing))
         raise UserError(f"{manifest.path}: fold {fold} holds all clips of {names}; no other fold can teach them")
-    task = Task(manifest.classes, train, (), manifest.multi_label)
+    task = Task(manifest.classes, train, (), manifest.multi_label, f"all folds but {fold}")
     started = (out / RECIPE_NAME).is_file()
     if started and check_run_folder(out, recipe, manifest, resume=True) and (out / SCORES_NAME).is_file():
         return Scores.load(out / SCORES_NAME)

@@ -60,12 +60,14 @@ def test(
     levels = find_hierarchy(hierarchy, contract.classes)
     items = known_items(manifest, contract, split)
     plan = contract.view_plan.named(views)
+    num_seen = tell_seen(run, items, watch)
     record = {
         "model": contract.model,
         "run": str(run),
         "manifest_sha256": manifest.sha256,
         "split": split,
         "views": views,
+        "clips_of_the_training": num_seen,
         "recipe": contract.record.get("recipe"),
         "seed": contract.record.get("seed"),
         "temperature": contract.temperature,
@@ -89,6 +91,19 @@ def test(
 
 
 test.__test__ = False  # type: ignore[attr-defined]
+
+
+def tell_seen(run: Path, items: Sequence[VideoItem], watch: Watch) -> int:
+    """Say how many of the clips the run learned from, which make its figures too good; gives their number."""
+    home = home_of(run)
+    learned = Run(home).train_clips
+    num_seen = sum((item.digest or item.id) in learned or item.id in learned for item in items)
+    if num_seen:
+        watch.say(
+            f"{num_seen} of these {len(items)} clips are among those that the model learned from; figures about them "
+            "say nothing about new clips (`kinesics cross-validate` scores every clip by a model that has not seen it)"
+        )
+    return num_seen
 
 
 def write_results(

@@ -11,6 +11,8 @@ from kinesics.metrics.accuracy import Metrics
 from kinesics.metrics.fusion import fuse
 from kinesics.metrics.hierarchy import find_hierarchy
 from kinesics.recipes import stream_weights
+from kinesics.runs.ensemble_file import EnsembleFile, Member, write_ensemble
+from kinesics.runs.model_file import find_model, has_model
 from kinesics.runs.run import Run
 from kinesics.values import Scores
 
@@ -28,7 +30,7 @@ def fuse_runs(
 
     runs: folders of runs that were tested on `split` with `views`, of cross-validations, or score files. weights: one a
     run; by default those of the paper whose streams they are (`recipes.STREAMS`), else all alike. Nothing is learned
-    from the scores. hierarchy: as `test` takes it.
+    from the scores. hierarchy: as `test` takes it. Where each run has one model, `load(out)` answers with all of them.
 
     Raises:
         UserError: a run without scores, weights that do not fit, or scores of other videos or classes.
@@ -41,7 +43,11 @@ def fuse_runs(
     known = stream_weights([str(scores.record.get("recipe", "")) for scores in streams.values()])
     shares = dict(zip(streams, weights or known, strict=True))
     fused = fuse(streams, shares)
-    return write_results(fused, Path(out), find_hierarchy(hierarchy, fused.classes))
+    metrics = write_results(fused, Path(out), find_hierarchy(hierarchy, fused.classes))
+    if all(has_model(run) for run in runs):
+        members = [Member.of(find_model(run), Path(out), shares[str(run)]) for run in runs]
+        write_ensemble(Path(out), EnsembleFile(tuple(members)))
+    return metrics
 
 
 def score_file(run: Path, split: str, views: str) -> Path:

@@ -42,7 +42,7 @@ def explain(
     from kinesics.cli.console import say, warn
     from kinesics.explanation.methods import How
     from kinesics.explanation.run import Wanted, explain_videos
-    from kinesics.inference.predictor import load
+    from kinesics.inference.predictor import load_predictor
     from kinesics.runs.model_file import find_model
     from kinesics.video.files import find_videos
 
@@ -53,7 +53,7 @@ def explain(
     if found.others:
         warn(found.line())
     num_failed = 0
-    for told in explain_videos(load(run, device=device), found.videos, out, wanted):
+    for told in explain_videos(load_predictor(run, device=device), found.videos, out, wanted):
         if told.error:
             num_failed += 1
             warn(told.error)

@@ -15,6 +15,7 @@ from kinesics.errors import KinesicsError, UserError
 from kinesics.files import check_writable
 from kinesics.inference.predictor import Outcome, load
 from kinesics.inference.results_file import remaining, to_line, write_predictions
+from kinesics.runs.ensemble_file import holds_ensemble
 from kinesics.runs.model_file import find_model
 from kinesics.values import Prediction
 from kinesics.video.files import annotated_names, find_videos
@@ -41,7 +42,8 @@ def predict_videos(
     for path in (into, annotated):
         if path is not None:
             check_writable(path)
-    find_model(run)
+    if not holds_ensemble(run):
+        find_model(run)
     found = find_videos(videos)  # an error of a path comes before the model is loaded
     predictor = load(run, device=device)
     if found.others:

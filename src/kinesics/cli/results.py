@@ -51,6 +51,13 @@ def show_cross_validation(result: Any) -> None:
     say_table(("fold", "videos", *names), rows)
     say("", "all folds together:")
     show_metrics(result.pooled, result.folder)
+    if result.has_final:
+        say(f"the final model is in {result.folder / 'final'}; next: kinesics predict {result.folder / 'final'} VIDEO")
+    else:
+        say(
+            f"kinesics predict {result.folder} VIDEO answers with all folds' models together; the same command with "
+            "--final trains one model on all clips"
+        )
 
 
 def show_models(systems: Mapping[str, str], backbones: Sequence[str], models: set[str]) -> None:

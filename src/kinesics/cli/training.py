@@ -31,6 +31,8 @@ class TrainFlags:
     """Changes to the recipe: few, for 5 to 50 clips a class."""
     model_args: tuple[str, ...] = ()
     """Arguments of the system and head: direction=past head=ordered."""
+    split: Literal["train", "all"] = "train"
+    """What to learn from: the split `train`, or `all` clips for a final model, without validation."""
     resume: bool = False
     """Go on with the run in --out where it stopped; no recipe and no other flags are needed. --epochs may be more."""
     device: Device = "auto"
@@ -60,6 +62,8 @@ class CrossFlags:
     """View plan of the test: one, two-clip, ten-by-three, 25x10, 25x1."""
     hierarchy: str | None = None
     """CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none."""
+    final: bool = False
+    """Then train on all clips into OUT/final, calibrated by the folds' scores: the model to use."""
     device: Device = "auto"
     """Where to compute."""
     num_workers: int | None = None
@@ -82,6 +86,7 @@ def train(words: list[str]) -> int:
                 flags.data,
                 flags.out,
                 flow=flags.flow,
+                split=flags.split,
                 resume=flags.resume,
                 watch=watch,
                 device=flags.device,
@@ -110,6 +115,7 @@ def cross_validate(words: list[str]) -> int:
             flow=flags.flow,
             views=flags.views,
             hierarchy=flags.hierarchy,
+            final=flags.final,
             device=flags.device,
             num_workers=flags.num_workers,
             watch=watch,

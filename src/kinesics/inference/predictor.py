@@ -1,58 +1,42 @@
-"""Predict what happens in videos with a trained run: one video, frames in memory, or an archive in batches."""
+"""Predict what happens in videos with a trained run, or with several models that answer together."""
 
 from __future__ import annotations
 
 import dataclasses
 import hashlib
-import itertools
 import json
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import closing
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from kinesics.data.dataset import crop_views
-from kinesics.devices import num_cores, pick_device
-from kinesics.errors import KinesicsError, UserError, VideoError
+from kinesics.devices import pick_device
+from kinesics.errors import KinesicsError, UserError
 from kinesics.files import sha256
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.inference.answer import AnswerRule
-from kinesics.inference.decoding import LIMITS, DecodedViews, ViewDecoder, decode_frames, decode_many
+from kinesics.inference.classifier import Decoded, Outcome, VideoClassifier
+from kinesics.inference.decoding import ViewDecoder
 from kinesics.inference.scorer import view_logits
 from kinesics.models.recognizer import Recognizer
-from kinesics.runs.model_file import WEIGHTS_NAME, Contract, find_model, load_model
-from kinesics.values import Prediction, VideoItem
+from kinesics.runs.ensemble_file import holds_ensemble, read_ensemble
+from kinesics.runs.model_file import ENSEMBLE_NAME, WEIGHTS_NAME, Contract, find_model, has_model, load_model
 from kinesics.video.view_plan import ViewPlan
 
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one video: its prediction, or why there is none, with the manifest's word for it as status."""
-
-    path: Path
-    prediction: Prediction | None
-    error: str = ""
-    status: str = "ok"
+__all__ = ["Ensemble", "Outcome", "Predictor", "load", "load_predictor"]
 
 
 @dataclass(frozen=True)
-class Predictor:
+class Predictor(VideoClassifier):
     """A trained model, ready for videos."""
 
     model: Recognizer
     contract: Contract
     folder: Path
     device: torch.device
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """The names of what it can answer."""
-        return self.contract.classes
 
     @property
     def rule(self) -> AnswerRule:
@@ -70,79 +54,20 @@ class Predictor:
         settings = self.contract.record.get("flow")
         return FlowSettings(**settings) if settings else None
 
-    def predict(
-        self,
-        video: Path | str | npt.NDArray[np.uint8] | Tensor,
-        *,
-        start_seconds: float | None = None,
-        end_seconds: float | None = None,
-        fps: float | None = None,
-        plan: ViewPlan | str | None = None,
-        top: int | None = 5,
-    ) -> Prediction:
-        """The `top` most probable classes (all for None) of a video, or of its part between two times.
+    def decoders(self, plan: ViewPlan | str | None = None) -> tuple[ViewDecoder, ...]:
+        """See VideoClassifier."""
+        return (ViewDecoder(self.views(plan), self.flow),)
 
-        video: a file, a folder of frames, or frames (T, H, W, 3) uint8 RGB in memory. It is decoded in this process.
-        fps: of a folder of frames or frames in memory, 25 by default. plan: one, two-clip, ten-by-three, 25x10, 25x1,
-        or a ViewPlan. A multi-label model gives each class a probability of its own; all above one half are in the
-        answer. Of a model that was calibrated, an answer below its threshold is "none of these". The flow that a model
-        of flow looks at is computed here. The prediction's frames are those of the first clip; they are counted from
-        `start_seconds`, their times are those of the file.
-
-        Raises:
-            UserError: no such file, or frames of another form.
-            VideoError: the file cannot be decoded.
-        """
-        views = self.views(plan)
-        if isinstance(video, Path | str):
-            path = Path(video)
-            if not path.exists() and "{" not in path.name:
-                raise UserError(f"{path}: no such file; wanted a video or a folder of frames")
-            item = VideoItem(str(path), path, start_seconds=start_seconds, end_seconds=end_seconds, fps=fps)
-            return self._answer([str(path)], [ViewDecoder(views, self.flow)(item)], views, top)[0]
-        if start_seconds is not None or end_seconds is not None:
-            raise UserError("frames in memory have no start and end in seconds; cut them instead")
-        return self._answer(["frames"], [decode_frames(video, views, fps or 25.0, self.flow)], views, top)[0]
-
-    def predict_many(
-        self,
-        paths: Iterable[Path | str],
-        *,
-        plan: ViewPlan | str | None = None,
-        top: int | None = 5,
-        batch_size: int = 8,
-        num_workers: int | None = None,
-        timeout_seconds: float = LIMITS.timeout_seconds,
-        memory_gib: float = LIMITS.memory_gib,
-    ) -> Iterator[Outcome]:
-        """An Outcome a video, in order, as they are done; memory does not grow with their number.
-
-        Paths are taken from the iterable only a little ahead of what is asked for. A video that cannot be decoded,
-        crashes its process or reaches a limit is an Outcome with the reason.
-
-        Args:
-            paths: Video files, folders of frames or frame patterns.
-            plan: The views, as `predict` takes them.
-            top: How many classes each prediction names; all for None.
-            batch_size: Views that go through the network at once.
-            num_workers: Processes that decode, by default one a core; with 0 this process does, without limits.
-            timeout_seconds: Processor time to decode one video; its size and the frames looked at add to it.
-            memory_gib: Memory to decode one video, in GiB.
-
-        Raises:
-            UserError: a batch size below 1, no such views, or a limit out of range.
-        """
-        if batch_size < 1:
-            raise UserError(f"batch_size is {batch_size}; expected a number from 1 up")
-        views = self.views(plan)
-        limits = dataclasses.replace(LIMITS, timeout_seconds=timeout_seconds, memory_gib=memory_gib)
-        decoded = decode_many(
-            (VideoItem(str(path), Path(path)) for path in paths),
-            ViewDecoder(views, self.flow),
-            num_workers=num_cores() if num_workers is None else num_workers,
-            limits=limits,
-        )
-        return self._outcomes(decoded, views, top, max(1, batch_size // views.num_views))
+    def probs(self, decoded: Sequence[Decoded], decoders: Sequence[ViewDecoder]) -> Tensor:
+        """See VideoClassifier. Raises KinesicsError where the model's scores are no finite numbers."""
+        plan = decoders[0].plan
+        clips = [crop_views(torch.from_numpy(views.clips).to(self.device), plan) for (views,) in decoded]
+        with torch.inference_mode():
+            logits = view_logits(self.model, torch.stack(clips), plan, multi_label=self.contract.multi_label).cpu()
+        try:
+            return self.rule.probs(logits)
+        except KinesicsError as error:
+            raise KinesicsError(f"{self.folder}: {error}") from error
 
     def views(self, plan: ViewPlan | str | None = None) -> ViewPlan:
         """The view plan that is meant: the model's own, one by name, or one given, if it fits the model."""
@@ -164,43 +89,71 @@ class Predictor:
         made_of += calibrated if calibrated != [1.0, 0.0] else []
         return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()[:12]
 
-    def _outcomes(
-        self,
-        decoded: Generator[tuple[VideoItem, DecodedViews | VideoError], None, None],
-        plan: ViewPlan,
-        top: int | None,
-        batch_size: int,
-    ) -> Iterator[Outcome]:
-        with closing(decoded):
-            while batch := list(itertools.islice(decoded, batch_size)):
-                good = [(item.id, found) for item, found in batch if isinstance(found, DecodedViews)]
-                answers = iter(self._answer([name for name, _ in good], [found for _, found in good], plan, top))
-                for item, found in batch:
-                    if isinstance(found, DecodedViews):
-                        yield Outcome(item.path, next(answers))
-                    else:
-                        yield Outcome(item.path, None, str(found), found.status)
 
-    def _answer(
-        self, names: Sequence[str], decoded: Sequence[DecodedViews], plan: ViewPlan, top: int | None
-    ) -> list[Prediction]:
-        if not decoded:
-            return []
-        clips = [crop_views(torch.from_numpy(one.clips).to(self.device), plan) for one in decoded]
-        with torch.inference_mode():
-            logits = view_logits(self.model, torch.stack(clips), plan, multi_label=self.contract.multi_label).cpu()
-        try:
-            probs = self.rule.probs(logits)
-        except KinesicsError as error:
-            raise KinesicsError(f"{self.folder}: {error}") from error
-        return [
-            self.rule.prediction(name, row, one.frame_indices, one.frame_seconds, top)
-            for name, row, one in zip(names, probs, decoded, strict=True)
-        ]
+@dataclass(frozen=True)
+class Ensemble(VideoClassifier):
+    """Several models that answer together: the weighted mean of their probabilities.
+
+    members: with the same classes. shares: their weights, which sum to 1. threshold: see AnswerRule.
+    """
+
+    members: tuple[Predictor, ...]
+    shares: tuple[float, ...]
+    threshold: float
+    folder: Path
+
+    @property
+    def rule(self) -> AnswerRule:
+        """How the mean of the probabilities becomes an answer."""
+        contract = self.members[0].contract
+        return AnswerRule(contract.classes, contract.multi_label, threshold=self.threshold)
+
+    def decoders(self, plan: ViewPlan | str | None = None) -> tuple[ViewDecoder, ...]:
+        """See VideoClassifier."""
+        return tuple(decoder for member in self.members for decoder in member.decoders(plan))
+
+    def probs(self, decoded: Sequence[Decoded], decoders: Sequence[ViewDecoder]) -> Tensor:
+        """See VideoClassifier."""
+        total = torch.zeros(len(decoded), len(self.classes))
+        for place, (member, share) in enumerate(zip(self.members, self.shares, strict=True)):
+            total += share * member.probs([(views[place],) for views in decoded], [decoders[place]])
+        return total
+
+    def maker(self, plan: ViewPlan | str | None = None) -> str:
+        """See VideoClassifier."""
+        made_of = [[member.maker(plan) for member in self.members], self.shares, self.threshold]
+        return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()[:12]
 
 
-def load(run: Path | str, *, device: str = "auto") -> Predictor:
-    """The model of a run (its best), of a folder with a model, or of a model file, ready to predict.
+def load(run: Path | str, *, device: str = "auto") -> VideoClassifier:
+    """What answers in a folder, ready to predict: a model, or several together.
+
+    run: a run (its best model), a folder with a model, or a model file. Of a cross-validation, its final model where it
+    has one, else the mean of its folds' models; of what `fuse` wrote, the weighted mean of the fused runs' models.
+
+    Raises:
+        UserError: there is none, it is damaged, or it takes flow and does not say which.
+    """
+    if not holds_ensemble(run) or has_model(run):
+        return load_predictor(run, device=device)
+    folder = Path(run)
+    described = read_ensemble(folder)
+    members = []
+    for member in described.members:
+        found = load_predictor(member.find(folder), device=device)
+        contract = dataclasses.replace(found.contract, temperature=described.temperature, threshold=0.0)
+        members.append(dataclasses.replace(found, contract=contract))
+        first, own = members[0].contract, contract
+        if (own.classes, own.multi_label) != (first.classes, first.multi_label):
+            raise UserError(
+                f"{folder / ENSEMBLE_NAME}: {found.folder} has the classes {', '.join(own.classes)}; expected those of "
+                f"{members[0].folder}, {', '.join(first.classes)}"
+            )
+    return Ensemble(tuple(members), described.shares, described.threshold, folder)
+
+
+def load_predictor(run: Path | str, *, device: str = "auto") -> Predictor:
+    """The one model of a run, of a folder with a model, or of a model file, ready to predict.
 
     Raises:
         UserError: there is none, it is damaged, or it takes flow and does not say which.

@@ -28,6 +28,9 @@ FORMAT = 1
 """The newest format of model.json that is known; older ones are read too."""
 WEIGHTS_NAME = "model.safetensors"
 CONTRACT_NAME = "model.json"
+ENSEMBLE_NAME = "ensemble.json"
+FINAL_NAME = "final"
+"""The folder of a cross-validation's final model."""
 MOST_BYTES = 64 * 2**20
 """Of model.json: 100,000 classes of 600 letters."""
 MOST_INPUT = 2**33
@@ -123,17 +126,30 @@ def write_contract(folder: Path, contract: Contract) -> None:
 def find_model(run: PathLike) -> Path:
     """The folder of the model file in `run`: a run (its best model), a folder with a model, or the file itself.
 
+    Of a cross-validation that is its final model, which learned from all clips.
+
     Raises:
         UserError: there is none; the message says which file was expected.
     """
     run = Path(run)
     if run.is_file() and run.suffix == ".safetensors":
         return run.parent
-    for folder in (run / "best", run, run / "last"):
+    for folder in (run / "best", run, run / "last", run / FINAL_NAME / "best"):
         if (folder / WEIGHTS_NAME).is_file():
             return folder
+    if (run / ENSEMBLE_NAME).is_file():
+        raise UserError(f"{run}: holds several models that answer together; expected one of those in {ENSEMBLE_NAME}")
     problem = "holds no model" if run.exists() else "no such folder"
     raise UserError(f"{run}: {problem}; expected a run of `kinesics train`, with best/{WEIGHTS_NAME} in it")
+
+
+def has_model(run: PathLike) -> bool:
+    """Whether `find_model` finds one."""
+    try:
+        find_model(run)
+    except UserError:
+        return False
+    return True
 
 
 def read_contract(folder: Path) -> Contract:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,12 +13,13 @@ from typing import Any
 
 from kinesics.data.manifest import read_manifest
 from kinesics.errors import UserError
-from kinesics.files import read_json, read_text
+from kinesics.files import read_json, read_text, write_text
 from kinesics.runs.model_file import WEIGHTS_NAME, find_model
 from kinesics.settings import Recipe, from_json
-from kinesics.values import Scores
+from kinesics.values import Scores, VideoItem
 
 RECIPE_NAME, RECORD_NAME, LOG_NAME, SCORES_NAME = "recipe.json", "run.json", "log.csv", "scores.npz"
+TRAIN_CLIPS_NAME = "train_clips.jsonl"
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,13 @@ class Run:
         return next((place for place in places if place.is_dir()), None)
 
     @property
+    def train_clips(self) -> frozenset[str]:
+        """The digests of the clips that it learned from, and their ids where there is no digest; empty if unknown."""
+        path = self.path / TRAIN_CLIPS_NAME
+        lines = read_text(path, "the clips of a training").splitlines() if path.is_file() else []
+        return frozenset(json.loads(line) for line in lines)
+
+    @property
     def model_file(self) -> Path:
         """Its best model's weights; model.json lies beside them. Raises UserError where there is no model."""
         return find_model(self.path) / WEIGHTS_NAME
@@ -112,6 +121,11 @@ class Run:
     def scores(self, split: str = "test", views: str = "one") -> Scores:
         """Its scores of a split under a view plan. Raises UserError where there are none."""
         return Scores.load(self.score_file(split, views))
+
+
+def write_train_clips(run: Path, items: Sequence[VideoItem]) -> None:
+    """Keep which clips a run learns from, a JSON text a line."""
+    write_text(run / TRAIN_CLIPS_NAME, "".join(f"{json.dumps(item.digest or item.id)}\n" for item in items))
 
 
 def path_record(name: str, path: Path | None, folder: Path) -> dict[str, str | None]:

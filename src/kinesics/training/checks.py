@@ -29,6 +29,8 @@ def check_modality(modality: str, manifest: Manifest) -> None:
 
 def labelled(items: Sequence[VideoItem], manifest: Manifest, split: str) -> Sequence[VideoItem]:
     """`items`, if there are any and at least two classes among them. Raises UserError otherwise."""
+    if not items and split == "all":
+        raise UserError(f"{manifest.path}: no usable rows")
     if not items:
         found = Counter(row.split or "(empty)" for row in manifest.rows)
         counts = ", ".join(f"{name}: {count}" for name, count in found.items())
@@ -36,7 +38,8 @@ def labelled(items: Sequence[VideoItem], manifest: Manifest, split: str) -> Sequ
             f"{manifest.path}: no usable rows with split '{split}' (found {counts}); `kinesics prepare` assigns splits"
         )
     if len({label for item in items for label in item.labels}) < 2:
-        raise UserError(f"{manifest.path}: split '{split}' has one class; expected two or more")
+        place = "" if split == "all" else f"split '{split}' "
+        raise UserError(f"{manifest.path}: {place}has one class; expected two or more")
     return items
 
 

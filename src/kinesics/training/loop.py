@@ -52,12 +52,16 @@ from kinesics.video.view_plan import view_plan
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned: the classes, the videos to learn from and those to choose the best epoch by."""
+    """What is to be learned: the classes, the videos to learn from and those to choose the best epoch by.
+
+    split: what the videos to learn from are called in the record.
+    """
 
     classes: tuple[str, ...]
     train: Sequence[VideoItem]
     val: Sequence[VideoItem] = ()
     multi_label: bool = False
+    split: str = "train"
 
 
 @dataclass

@@ -6,7 +6,7 @@ import dataclasses
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning_fabric import Fabric
@@ -16,7 +16,7 @@ from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.data.mirror import unpaired
 from kinesics.data.problems import check_there
 from kinesics.devices import make_fabric
-from kinesics.errors import UserError
+from kinesics.errors import UserError, unknown
 from kinesics.files import PathLike, write_json
 from kinesics.models.build import create_model, fixes_steps
 from kinesics.models.recognizer import Recognizer
@@ -25,13 +25,15 @@ from kinesics.progress import Watch
 from kinesics.runs.lock import locked
 from kinesics.runs.log import RunLog, machine, versions, write_record
 from kinesics.runs.model_file import Contract
-from kinesics.runs.run import RECIPE_NAME, Run, path_record
+from kinesics.runs.run import RECIPE_NAME, Run, path_record, write_train_clips
 from kinesics.settings import Recipe
 from kinesics.training.checks import check_modality, check_run_folder, labelled
 from kinesics.training.head_fit import start_head
 from kinesics.training.loop import Task, train_model
 from kinesics.training.reproducible import deterministic_algorithms, own_random_state
 from kinesics.video.view_plan import view_plan
+
+TrainSplit = Literal["train", "all"]
 
 
 def train(
@@ -40,6 +42,7 @@ def train(
     out: PathLike,
     *,
     flow: PathLike | None = None,
+    split: TrainSplit = "train",
     resume: bool = False,
     watch: Watch | None = None,
     device: str = "auto",
@@ -48,7 +51,8 @@ def train(
 ) -> Run:
     """Train on split `train` of the manifest `data`, choose the best epoch by `val`; gives the run in the folder `out`.
 
-    flow: the folder of `kinesics flow`, for a recipe that takes flow.
+    flow: the folder of `kinesics flow`, for a recipe that takes flow. split: `all` for a final model that learns from
+    every clip, for all epochs; how good it is, a cross-validation with the same recipe tells.
     resume: go on with the run in `out`; recipe, data and flow are those of its record where they are None. Its number
     of epochs may be larger than before, which the record says.
     Under `torchrun` all of its processes train together. A run that ended before its first checkpoint starts again.
@@ -62,18 +66,13 @@ def train(
         recipe = before.recipe if recipe is None else recipe
         flow = before.flow if flow is None and data is None else flow
         data = before.manifest if data is None else data
+        split = before.record.get("split", split)
     if recipe is None or data is None:
         raise UserError("a new training needs a recipe and a manifest; only a resumed one knows them from its record")
     manifest = read_manifest(Path(data), None if flow is None else Path(flow))
-    task = Task(
-        manifest.classes,
-        labelled(manifest.items("train"), manifest, "train"),
-        manifest.items("val"),
-        manifest.multi_label,
-    )
     return train_task(
-        recipe,
-        task,
+        recipe if split == "train" else without_patience(recipe),
+        task_of(manifest, split),
         manifest,
         Path(out),
         resume=resume,
@@ -82,6 +81,20 @@ def train(
         num_workers=num_workers,
         checkpoint_batches=checkpoint_batches,
     )
+
+
+def task_of(manifest: Manifest, split: TrainSplit) -> Task:
+    """What is to be learned of a manifest. Raises UserError where there are no clips, or of one class only."""
+    if split not in ("train", "all"):
+        raise unknown("split to train on", split, ("train", "all"))
+    items = labelled(manifest.items(None if split == "all" else "train"), manifest, split)
+    val = manifest.items("val") if split == "train" else ()
+    return Task(manifest.classes, items, val, manifest.multi_label, split)
+
+
+def without_patience(recipe: Recipe) -> Recipe:
+    """The recipe for a training without validation, which lasts all epochs."""
+    return recipe.with_changes({"optim.patience": 0})
 
 
 def train_task(
@@ -191,6 +204,7 @@ def write_records(
     """Write recipe.json and run.json of a new run; of a resumed one, what has changed since."""
     if not has_state:
         write_json(out / RECIPE_NAME, recipe)
+        write_train_clips(out, task.train)
         write_record(out, run_record(recipe, task, manifest, fabric, out))
         return
     before = Run(out)
@@ -213,6 +227,7 @@ def run_record(recipe: Recipe, task: Task, manifest: Manifest, fabric: Fabric, o
         "manifest_sha256": manifest.sha256,
         **path_record("flow_folder", manifest.flow.path if manifest.flow else None, out),
         "classes": len(task.classes),
+        "split": task.split,
         "videos": {"train": len(task.train), "val": len(task.val)},
         "status": dict(Counter(row.status or "unchecked" for row in manifest.rows)),
         "devices": fabric.world_size,
