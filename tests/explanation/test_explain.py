@@ -219,6 +219,20 @@ def test_features_of_fewer_time_steps_are_spread_over_the_clip(method: str) -> N
     assert heat[2:].sum() > 2 * heat[:2].sum()
 
 
+def test_the_backbone_says_which_stage_is_weighed() -> None:
+    model = seeing_model("tsn_resnet18")
+    question = Question(model, spotted((2, 1, 1), 3), 0)
+    for method in ("gradcam", "gradcam++", "guided-gradcam"):
+        own = explain(question, method)
+        model.backbone.heat_stage = "layer5"
+        try:
+            assert stage_of(method, model) == "layer5"
+            assert torch.equal(explain(question, method), explain(question, method, How("layer5")))
+        finally:
+            del model.backbone.heat_stage
+        assert torch.equal(explain(question, method, How("layer4")), own)
+
+
 def test_stages_without_places_are_not_weighed() -> None:
     model = seeing_model("tsn_resnet18")
     assert [stage_of(method, model) for method in ("cam", "gradcam", "occlusion")] == ["layer5", "layer4", None]

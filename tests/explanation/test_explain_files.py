@@ -87,6 +87,7 @@ def test_the_whole_walk(run: Path, video: Path, tmp_path: Path, capsys: pytest.C
     assert "1 of 2 videos could not be decoded" in told.err
     assert "Explained is spot, the model's answer, with a probability of" in told.out
     assert "The most heat is at 2.50 s" in told.out
+    assert "The quarter of the picture that moves most has" in told.out
     assert "Read gradcam with care" in told.out
     names = {"v.gradcam.png", "v.gradcam.mp4", "v.gradcam.npz", "v.course.png", "v.course.csv"}
     assert {path.name for path in out.iterdir()} == names
@@ -94,6 +95,7 @@ def test_the_whole_walk(run: Path, video: Path, tmp_path: Path, capsys: pytest.C
         heat = arrays["heat"]
         assert arrays["frames"].tolist() == [5, 15, 25, 35]
         assert str(arrays["label"]) == "spot"
+        assert arrays["share"] > 1.1  # the spot is what changes
     assert heat.max() == 1
     assert heat[2].sum() > 0.5 * heat.sum()
     rows = (out / "v.course.csv").read_text().splitlines()

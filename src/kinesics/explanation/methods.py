@@ -19,7 +19,7 @@ from kinesics.models.recognizer import Recognizer
 
 @dataclass(frozen=True)
 class How:
-    """What a method may be told. stage: whose features are weighed, None for the method's own. Else see `pixels`."""
+    """What a method may be told. stage: whose features are weighed, None for the default. Else see `pixels`."""
 
     stage: str | None = None
     baseline: Baseline = "grey"
@@ -33,14 +33,16 @@ class How:
 
 @dataclass(frozen=True)
 class Method:
-    """maps: (question, how) → (T', h, w) float32, 0 and up. stage: the stage it takes by default, None for none.
+    """maps: (question, how) → (T', h, w) float32, 0 and up. caveat: what its maps cannot say.
 
-    caveat: what its maps cannot say.
+    uses_stage: whether it weighs the features of a stage. stage: the one it takes by default; None for the backbone's
+    `heat_stage`.
     """
 
     maps: Callable[[Question, How], Tensor]
-    stage: str | None
     caveat: str
+    uses_stage: bool = False
+    stage: str | None = None
 
 
 def cam(features: Tensor, gradient: Tensor) -> Tensor:
@@ -74,20 +76,23 @@ def gradcam_pp(features: Tensor, gradient: Tensor) -> Tensor:
 
 
 COARSE = "a cell of the map is many pixels wide, so edges mean little"
-FINE = "layer4"
-"""Grad-CAM's stage: after layer5, whose cells are twice as wide, less of the heat lies where it should."""
 CELL = 8
 """Pixels that are added up in integrated gradients, each way: neighbours' signs differ and their sum is steadier."""
 
 
-def of_stage(way: Callable[[Tensor, Tensor], Tensor], stage: str, caveat: str) -> Method:
+def of_stage(way: Callable[[Tensor, Tensor], Tensor], caveat: str, stage: str | None = None) -> Method:
     """A method that weighs the features of a stage."""
-    return Method(lambda question, how: way(*question.stage(how.stage or stage)), stage, caveat)
+    return Method(lambda question, how: way(*weighed(question, how, stage)), caveat, True, stage)
+
+
+def weighed(question: Question, how: How, stage: str | None = None) -> tuple[Tensor, Tensor]:
+    """Features (T', C, h, w) and gradient of the stage that was asked for, else of `stage`, else of the backbone's."""
+    return question.stage(how.stage or stage or question.model.backbone.heat_stage)
 
 
 def guided_gradcam(question: Question, how: How) -> Tensor:
     """(T, H, W): the guided gradient's size where Grad-CAM is high. Source: Selvaraju et al., section 3.2."""
-    where = gradcam(*question.stage(how.stage or FINE))
+    where = gradcam(*weighed(question, how))
     fine = guided_gradient(question).abs().sum(dim=1)
     return fine * enlarged(where, fine.shape)
 
@@ -106,23 +111,21 @@ def enlarged(maps: Tensor, shape: tuple[int, ...] | torch.Size) -> Tensor:
 NO_PROOF = "it shows what the network responds to, not that a change there would change the answer"
 METHODS: Mapping[str, Method] = {
     "cam": of_stage(
-        cam, "layer5", f"{COARSE}; in backbones whose cells see far, a place stands for its surroundings too"
+        cam, f"{COARSE}; in backbones whose cells see far, a place stands for its surroundings too", "layer5"
     ),
-    "gradcam": of_stage(gradcam, FINE, f"{COARSE}; {NO_PROOF}"),
-    "gradcam++": of_stage(
-        gradcam_pp, FINE, f"{COARSE}; it counts gradients above zero only, and so flatters weak labels"
-    ),
+    "gradcam": of_stage(gradcam, f"{COARSE}; {NO_PROOF}"),
+    "gradcam++": of_stage(gradcam_pp, f"{COARSE}; it counts gradients above zero only, and so flatters weak labels"),
     "guided-gradcam": Method(
-        guided_gradcam, FINE, "its fine lines follow edges of the picture whatever was learned; trust where, not what"
+        guided_gradcam,
+        "its fine lines follow edges of the picture whatever was learned; trust where, not what",
+        uses_stage=True,
     ),
     "integrated-gradients": Method(
         lambda question, how: pooled(integrated_gradients(question, how.baseline, how.steps).sum(dim=1)).relu(),
-        None,
         "it explains the difference from the baseline clip; what equals the baseline gets no heat",
     ),
     "occlusion": Method(
         lambda question, how: occlusion(question, how.baseline, how.grid).relu(),
-        None,
         "a covered cell of one frame is itself a sudden change, which a network that looks at motion may answer to",
     ),
 }
@@ -130,17 +133,19 @@ METHODS: Mapping[str, Method] = {
 
 
 def stage_of(method: str, model: Recognizer, stage: str | None = None) -> str | None:
-    """The stage whose features are weighed: the one asked for, else the method's own or the last that has places.
+    """The stage whose features are weighed: the one asked for, else the method's own (the last with places, if that has
+    none), else the backbone's.
 
     None where the method looks at pixels.
 
     Raises:
         UserError: the stage asked for has no places in this model.
     """
-    own, mapped = METHODS[method].stage, model.backbone.mapped
-    if own is None:
+    mapped = model.backbone.mapped
+    if not METHODS[method].uses_stage:
         return None
     if stage is None:
+        own = METHODS[method].stage or model.backbone.heat_stage
         return own if own in mapped else mapped[-1]
     if stage not in mapped:
         raise UserError(f"--stage: the features of {stage} have no places in {model.name}; {', '.join(mapped)} have")

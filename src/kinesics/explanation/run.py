@@ -12,12 +12,13 @@ from kinesics.annotation.copies import CopyOrder, annotate_in_worker
 from kinesics.errors import KinesicsError, UserError, VideoError, unknown
 from kinesics.explanation.course import course, write_course
 from kinesics.explanation.film import HeatPaint
+from kinesics.explanation.heat_share import flow_motion, frame_motion, heat_share, share_sentence
 from kinesics.explanation.methods import METHODS, How, enlarged, explain, stage_of
 from kinesics.explanation.shown import Shown, label_number, show
 from kinesics.explanation.views import View, chosen_views
 from kinesics.files import atomic_path
 from kinesics.inference.predictor import Predictor
-from kinesics.plots.saliency import plot_saliency, scaled
+from kinesics.plots.saliency import Floats, plot_saliency, scaled
 from kinesics.video.files import distinct_stems
 
 
@@ -38,8 +39,8 @@ class Wanted:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise unknown("method", self.method, METHODS)
-        if self.how.stage is not None and METHODS[self.method].stage is None:
-            staged = ", ".join(name for name, method in METHODS.items() if method.stage)
+        if self.how.stage is not None and not METHODS[self.method].uses_stage:
+            staged = ", ".join(name for name, method in METHODS.items() if method.uses_stage)
             raise UserError(f"--stage: {self.method} looks at pixels, not at a stage; {staged} do")
         if self.window_seconds is not None and not self.window_seconds > 0:
             raise UserError(f"--window: wanted seconds above 0, found {self.window_seconds:g}")
@@ -86,7 +87,12 @@ def explain_video(predictor: Predictor, path: Path, stem: Path, wanted: Wanted, 
     sheet, film, table = (stem.with_name(f"{stem.name}.{wanted.method}.{kind}") for kind in ("png", "mp4", "npz"))
     stage = stage_of(wanted.method, predictor.model, wanted.how.stage)
     what = wanted.method + (f" at {stage}" if stage else "")
-    plot_saliency(shown.frames, heat, shown.seconds, shown.title(what), sheet, note=wanted.caveat)
+    motion = motion_of(shown)
+    share = None if motion is None else heat_share(motion, heat)
+    where = share_sentence(share)
+    plot_saliency(
+        shown.frames, heat, shown.seconds, shown.title(what), sheet, note=" ".join(filter(None, (where, wanted.caveat)))
+    )
     plan = predictor.plan
     paint = HeatPaint(heat, shown.seconds, plan.resize, plan.size)
     annotate_in_worker(CopyOrder(path, shown.prediction, film, paint=paint))
@@ -99,9 +105,10 @@ def explain_video(predictor: Predictor, path: Path, stem: Path, wanted: Wanted, 
             "frames": np.asarray(shown.prediction.frame_indices),
             "label": np.asarray(shown.label),
             "probability": np.asarray(shown.prediction.probability),
+            "share": np.asarray(np.nan if share is None else share),
         },
     )
-    lines, files = [*sentences(shown, heat)], [sheet, film, table]
+    lines, files = [*sentences(shown, heat), *filter(None, [where])], [sheet, film, table]
     for view in views:
         picture, numbers = (stem.with_name(f"{stem.name}.{view.name}.{kind}") for kind in ("png", "npz"))
         arrays = view.arrays(shown)
@@ -113,6 +120,13 @@ def explain_video(predictor: Predictor, path: Path, stem: Path, wanted: Wanted, 
         lines.append(sentence)
         files += [picture, table]
     return Told(path, tuple(lines), tuple(files))
+
+
+def motion_of(shown: Shown) -> Floats | None:
+    """(T, H, W): how much each place of the frames moves; None for a single frame."""
+    if shown.flow is not None:
+        return flow_motion(shown.flow)
+    return frame_motion(shown.frames) if len(shown.frames) > 1 else None
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:

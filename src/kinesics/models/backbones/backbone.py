@@ -54,6 +54,7 @@ class Backbone(nn.Module):
     published_parameters: how many its authors count, with a classifier of 1000 classes; None where they count another.
     time_strides: time steps of a clip for one of each stage of STAGES.
     mapped: the stages whose features have places; the last may have fully connected layers at its end.
+    heat_stage: the stage of `mapped` whose heat maps lie most where things move, as measured: see docs/explain.md.
     stem_width: channels of the stem's output, where the backbone takes a stream beside it.
     stages: the name prefixes of the parameters, shallow to deep, the first convolution's stage being 0. They
         decide what learns slower or stays frozen.
@@ -69,6 +70,7 @@ class Backbone(nn.Module):
     published_parameters: int | None = None
     time_strides: tuple[int, int, int, int] = (1, 1, 1, 1)
     mapped: tuple[str, ...] = STAGES
+    heat_stage: str = "layer4"
     first_conv: str
     stages: tuple[tuple[str, ...], ...]
 

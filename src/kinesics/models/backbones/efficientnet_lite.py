@@ -93,6 +93,7 @@ class EfficientNetLite0(Backbone):
     input_norm = InputNorm(mean=(127 / 255,) * 3, std=(128 / 255,) * 3)
     num_features = 1280
     published_parameters = 4_652_008
+    heat_stage = "layer5"
     first_conv = "_conv_stem"
     stem_width = 16
 
