@@ -32,7 +32,7 @@ def explain(
         out: Folder for the pictures, the annotated copies and the numbers.
         method: gradcam, gradcam++, cam, guided-gradcam, integrated-gradients or occlusion: see docs/explain.md.
         label: The class to explain; by default the model's answer.
-        stage: Whose features the map is made of, layer2 to layer5; the method's own by default.
+        stage: Whose features the map is made of, layer2 to layer5; by default the one measured for the backbone.
         baseline: What integrated-gradients and occlusion hold a clip against: grey, or its mean frame (still).
         view: Looks inside the system: all that it has, none, or one by name (docs/explain.md lists them).
         course: Also the label's probability over the video's time.

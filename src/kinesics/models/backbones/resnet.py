@@ -127,6 +127,7 @@ class ResNet(Backbone):
     block: type[Block]
     depths: tuple[int, int, int, int]
     first_conv = "conv1"
+    heat_stage = "layer5"
     stem_width = 64
     stages = (("conv1", "bn1"), ("layer1",), ("layer2",), ("layer3",), ("layer4",))
 
