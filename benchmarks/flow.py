@@ -28,7 +28,6 @@ import torch
 
 from kinesics.data.extract_flow import extract_flow
 from kinesics.data.puppets import PuppetSettings, make_puppets
-from kinesics.flow.flow_folder import FlowSettings
 from kinesics.flow.methods import Estimator, Gray, dis, farneback, pairs_at_once, tvl1, tvl1_by_opencv
 from kinesics.flow.tvl1 import TVL1Settings, compiled_step
 
@@ -146,7 +145,7 @@ def extract() -> dict[str, Any]:
         for method in ("tvl1", "dis"):
             busy, there = cores_busy()
             started = time.perf_counter()
-            done = extract_flow(data, Path(folder) / method, FlowSettings(method, short_side=256)).done
+            done = extract_flow(data, Path(folder) / method, method=method, short_side=256).done
             seconds = time.perf_counter() - started
             busy_after, there_after = cores_busy()
             report[method] = {

@@ -143,8 +143,8 @@ def train(name: str, data: Path, out: Path) -> list[dict[str, float]]:
         seed=7,
     )
     listener = Listener()
-    progress = "progress" if "progress" in signature(kinesics.train).parameters else "watch"  # its name before 0.2
-    kinesics.train(recipe, data, out, device="cpu", num_workers=0, **{progress: listener})
+    name = "listener" if "listener" in signature(kinesics.train).parameters else "watch"  # its name before 0.2
+    kinesics.train(recipe, data, out, device="cpu", num_workers=0, **{name: listener})
     return listener.rows
 
 

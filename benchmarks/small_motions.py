@@ -16,7 +16,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -160,8 +160,8 @@ def main() -> None:
     if not reverse.is_file():
         play_backwards(data, reverse.parent)
     if any(SYSTEMS[name][1].modality == "flow" for name in flags.systems):
-        print(*extract_flow(data, flags.out / "flow", FLOW).lines(), sep="\n", flush=True)
-        print(*extract_flow(reverse, flags.out / "backwards-flow", FLOW).lines(), sep="\n", flush=True)
+        print(*extract_flow(data, flags.out / "flow", **asdict(FLOW)).lines(), sep="\n", flush=True)
+        print(*extract_flow(reverse, flags.out / "backwards-flow", **asdict(FLOW)).lines(), sep="\n", flush=True)
     scores: dict[str, list[Scores]] = {name: [] for name in flags.systems}
     backwards: dict[str, list[Scores]] = {name: [] for name in flags.systems}
     minutes: dict[str, list[float]] = {name: [] for name in flags.systems}

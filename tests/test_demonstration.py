@@ -62,5 +62,5 @@ def test_the_clip_that_is_shown_is_one_that_the_model_is_right_about(tiny_set: P
 def test_it_says_what_is_missing_before_it_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(demo_file.importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"pip install 'kinesics\[lite0\]'"):
-        demo(tmp_path / "demo", progress=lambda title: None)  # type: ignore[arg-type,return-value]
+        demo(tmp_path / "demo")
     assert not (tmp_path / "demo").exists()

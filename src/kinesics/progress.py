@@ -1,4 +1,4 @@
-"""What a training tells while it runs, and how it is asked to stop."""
+"""What long work tells while it runs, and how it is asked to stop."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from types import FrameType
 from typing import Any
 
 
-class Watch:
-    """Listens to a training or a test and does nothing; the progress bar derives from it."""
+class Listener:
+    """Listens to long work and does nothing; the command line's progress bar derives from it."""
 
     def say(self, line: str) -> None:
         """One line for the user, such as which weights were loaded."""
@@ -22,8 +22,8 @@ class Watch:
     def epoch(self, row: Mapping[str, Any], num_epochs: int) -> None:
         """An epoch is done; the row is what log.csv gets."""
 
-    def scored(self, num_done: int, num_all: int) -> None:
-        """So many videos of a test are done."""
+    def advance(self, task: str, num_done: int, num_all: int, text: str = "") -> None:
+        """So many parts of a task are done, such as "scoring"; text: what was done last, or how fast."""
 
 
 class StopAsked(KeyboardInterrupt):

@@ -16,31 +16,21 @@ import kinesics
 from kinesics.analysis.calibrate import calibrate
 from kinesics.analysis.cross_validate import cross_validate
 from kinesics.analysis.evaluate import test as evaluate
-from kinesics.analysis.fuse import fuse_runs
+from kinesics.analysis.fuse import fuse as fuse_runs
 from kinesics.cli.commands import COMMANDS
 from kinesics.data.manifest import read_manifest
 from kinesics.errors import UserError
 from kinesics.inference.predictor import Ensemble, Predictor
 from kinesics.metrics.calibration import calibrate as fit
-from kinesics.progress import Watch
 from kinesics.runs.model_file import ENSEMBLE_NAME, read_contract
 from kinesics.runs.run import Run
 from kinesics.training.train import train
 from kinesics.values import Scores
+from tests.listeners import Heard
 from tests.tiny import make_set
 from tests.training.test_loop import Breaks, tiny_recipe
 
 CPU: dict[str, Any] = {"device": "cpu", "num_workers": 0}
-
-
-class Lines(Watch):
-    """Keeps what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.fixture(scope="module")
@@ -100,9 +90,9 @@ def test_the_final_model_learns_from_all_and_is_calibrated_by_the_folds(data: Pa
     recipe = tiny_recipe(epochs=2)
     recipe = dataclasses.replace(recipe, optim=dataclasses.replace(recipe.optim, epochs=1))
     with pytest.raises(ZeroDivisionError):  # a power cut in the final training
-        cross_validate(recipe, data, folder, final=True, watch=Breaks(0, 2), **CPU)
-    heard = Lines()
-    found = cross_validate(recipe, data, folder, final=True, watch=heard, **CPU)
+        cross_validate(recipe, data, folder, final=True, listener=Breaks(0, 2), **CPU)
+    heard = Heard()
+    found = cross_validate(recipe, data, folder, final=True, listener=heard, **CPU)
     assert found.has_final
     final = Run(folder / "final")
     assert final.record["split"] == "all"
@@ -208,8 +198,8 @@ def test_predict_prints_the_answers_of_a_cross_validation(
 def test_a_final_model_alone_and_what_a_test_of_it_says(data: Path, tmp_path: Path) -> None:
     run = train(tiny_recipe(epochs=1, patience=1), data, tmp_path / "all", split="all", **CPU)
     assert (run.record["split"], run.record["videos"]) == ("all", {"train": 16, "val": 0})
-    heard = Lines()
-    evaluate(run.path, watch=heard, **CPU)
+    heard = Heard()
+    evaluate(run.path, listener=heard, **CPU)
     assert heard.lines == [line for line in heard.lines if "4 of these 4 clips are among those" in line]
     train(None, None, tmp_path / "all", resume=True, **CPU)
     with pytest.raises(UserError, match="split to train on"):
@@ -218,10 +208,10 @@ def test_a_final_model_alone_and_what_a_test_of_it_says(data: Path, tmp_path: Pa
 
 def test_clips_that_moved_from_training_to_test_are_counted(data: Path, tmp_path: Path) -> None:
     run = train(tiny_recipe(epochs=1), data, tmp_path / "run", **CPU)
-    heard = Lines()
-    evaluate(run.path, watch=heard, **CPU)
+    heard = Heard()
+    evaluate(run.path, listener=heard, **CPU)
     assert not heard.lines
-    evaluate(run.path, split="train", watch=heard, **CPU)
+    evaluate(run.path, split="train", listener=heard, **CPU)
     assert "8 of these 8 clips are among those" in heard.lines[0]
     metrics = json.loads((run / "train-one" / "metrics.json").read_text())
     assert metrics["record"]["clips_of_the_training"] == 8

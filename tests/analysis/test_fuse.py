@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kinesics.analysis.fuse import fuse_runs
+from kinesics.analysis.fuse import fuse as fuse_runs
 from kinesics.cli.commands import COMMANDS
 from kinesics.errors import UserError
 from kinesics.values import Scores

@@ -15,6 +15,7 @@ from kinesics.data.manifest import Manifest, read_manifest, write_manifest
 from kinesics.errors import UserError
 from kinesics.metrics.bootstrap import Interval
 from kinesics.values import VideoItem
+from tests.listeners import Heard
 
 
 @pytest.fixture(scope="module")
@@ -67,17 +68,17 @@ def test_clips_of_the_test_split_stay_unseen(tiny_set: Path, tmp_path: Path) -> 
         dataclasses.replace(row, fold=None, group="", path=str(tiny_set.parent / row.path)) for row in manifest.rows
     ]
     write_manifest(Manifest(tmp_path / "set.csv", tuple(rows)), tmp_path / "set.csv")
-    told = []
+    heard = Heard()
     found = probe(
         tmp_path / "set.csv",
         backbone="resnet18",
         weights=str(random_weights(tmp_path)),
         num_segments=2,
         num_workers=0,
-        progress=lambda done, total, text: told.append((done, total)),
+        listener=heard,
     )
     assert (found.num_clips, found.left_out, found.grouped, found.num_folds) == (12, 4, False, 5)
-    assert told[-1] == (12, 12)
+    assert heard.told[-1] == (12, 12)
     assert any(line.startswith("no groups") for line in found.lines())
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from kinesics.analysis.compare import compare
 from kinesics.analysis.evaluate import test as test_run
-from kinesics.analysis.fuse import fuse_runs
+from kinesics.analysis.fuse import fuse as fuse_runs
 from kinesics.data.manifest import Manifest, read_manifest, write_manifest
 from kinesics.data.prepare import prepare
 from kinesics.errors import UserError

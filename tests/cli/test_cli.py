@@ -100,14 +100,14 @@ def test_doctor_fails_where_a_needed_part_is_missing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = [Finding("torch", "2.13.0"), Finding("[av]", "not installed", "missing", "pip install 'kinesics[lite0]'")]
-    monkeypatch.setattr("kinesics.diagnosis.doctor.examine", lambda: found)
+    monkeypatch.setattr("kinesics.diagnosis.doctor.doctor", lambda: found)
     code, out, _ = call("doctor", capsys=capsys)
     assert code == 1
     assert "[av]" in out and "pip install 'kinesics[lite0]'" in out
     code, out, _ = call("doctor", "--json", capsys=capsys)
     assert code == 1
     assert [part["state"] for part in json.loads(out)] == ["ok", "missing"]
-    monkeypatch.setattr("kinesics.diagnosis.doctor.examine", lambda: found[:1])
+    monkeypatch.setattr("kinesics.diagnosis.doctor.doctor", lambda: found[:1])
     assert call("doctor", capsys=capsys)[0] == 0
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from kinesics.cli.console import say, say_json, say_table, styled, warn
-from kinesics.cli.progress import task_progress
+from kinesics.cli.progress import BarListener
 
 NAMES = ("Title [dQw4].mp4", "nod [left]", "head[/nod]", "pip install 'kinesics[lite0]'", ":smile:", "[bold]", "a\\[b]")
 
@@ -30,8 +30,8 @@ def test_square_brackets_are_no_markup(name: str, capsys: pytest.CaptureFixture[
 
 @pytest.mark.parametrize("name", NAMES)
 def test_progress_takes_any_name(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with task_progress(name) as advance:
-        advance(1, 2, name)
+    with BarListener() as listener:
+        listener.advance(name, 1, 2, name)
     assert name in capsys.readouterr().err
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from kinesics.flow.flow_folder import FlowFolder, FlowSettings
 from kinesics.values import VideoItem
 from kinesics.video.flow_file import pixels, read_flow, read_info
 from kinesics.video.write import write_video
+from tests.listeners import Heard
 
 QUICK = FlowSettings(method="dis", short_side=32)
 
@@ -32,21 +34,19 @@ def broken_set(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 
 def test_one_bad_video_stops_nothing_and_a_second_call_does_what_is_left(broken_set: Path, tmp_path: Path) -> None:
-    told: list[tuple[int, int]] = []
-    report = extract_flow(
-        broken_set, tmp_path / "flow", QUICK, num_workers=2, progress=lambda done, total, _: told.append((done, total))
-    )
+    heard = Heard()
+    report = extract_flow(broken_set, tmp_path / "flow", **asdict(QUICK), num_workers=2, listener=heard)
     assert [outcome.id for outcome in report.failed] == ["text.mp4"]
     assert "not a video" in report.failed[0].error
-    assert told[0] == (0, 5)
-    assert told[-1] == (5, 5)
+    assert heard.told[0] == (0, 5)
+    assert heard.told[-1] == (5, 5)
     items = read_manifest(broken_set).items()
     numbers = [read_info(FlowFolder(tmp_path / "flow", QUICK).file(item.id)).num_frames for item in items[:4]]
     assert numbers == [12, 12, 12, 6]
     kept = FlowFolder(tmp_path / "flow", QUICK).file(items[0].id)
     before = kept.stat().st_mtime_ns
     FlowFolder(tmp_path / "flow", QUICK).file(items[1].id).unlink()
-    again = extract_flow(broken_set, tmp_path / "flow", QUICK, num_workers=1)
+    again = extract_flow(broken_set, tmp_path / "flow", **asdict(QUICK), num_workers=1)
     assert (again.kept, len(again.done), len(again.failed)) == (3, 2, 1)
     assert kept.stat().st_mtime_ns == before
     assert json.loads((tmp_path / "flow" / "flow.report.json").read_text())["kept"] == 3
@@ -55,10 +55,10 @@ def test_one_bad_video_stops_nothing_and_a_second_call_does_what_is_left(broken_
 def test_flow_of_other_settings_is_not_mixed_in(tmp_path: Path, tiny_set: Path) -> None:
     (tmp_path / "flow.json").write_text(json.dumps({"method": "tvl1", "bound": 20.0, "short_side": 32, "warp": False}))
     with pytest.raises(UserError, match="holds flow of method tvl1; name another folder"):
-        extract_flow(tiny_set, tmp_path, QUICK)
+        extract_flow(tiny_set, tmp_path, **asdict(QUICK))
     (tmp_path / "flow.json").write_text("[]")
     with pytest.raises(UserError, match="not the settings"):
-        extract_flow(tiny_set, tmp_path, QUICK)
+        extract_flow(tiny_set, tmp_path, **asdict(QUICK))
 
 
 @pytest.mark.parametrize("label", ["left", "right"])
@@ -97,5 +97,5 @@ def test_wrong_settings_are_named(values: dict[str, object], message: str) -> No
 
 def test_no_time_to_wait_is_refused(tiny_set: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="stall_seconds is 0; expected a number above 0"):
-        extract_flow(tiny_set, tmp_path / "flow", QUICK, stall_seconds=0)
+        extract_flow(tiny_set, tmp_path / "flow", **asdict(QUICK), stall_seconds=0)
     assert not (tmp_path / "flow").exists()

@@ -22,6 +22,7 @@ from kinesics.data.puppets.figure import draw_figure
 from kinesics.data.puppets.motions import BACKWARDS, TIPS, curve, wander
 from kinesics.data.puppets.shapes import Shapes
 from kinesics.errors import UserError
+from tests.listeners import Heard
 
 SMALL_SET = PuppetSettings(size=16, num_frames=8, clips_per_class=5, classes=("nod", "lean_in", "lean_out"))
 MOVING = [name for name in CLASSES if name != "still"]
@@ -280,10 +281,10 @@ def frames_in(path: Path) -> tuple[int, int, float]:
 
 
 def test_files_and_list(tmp_path: Path) -> None:
-    seen: list[tuple[int, int]] = []
-    path = make_puppets(tmp_path / "set", SMALL_SET, progress=lambda done, total, text: seen.append((done, total)))
+    heard = Heard()
+    path = make_puppets(tmp_path / "set", SMALL_SET, listener=heard)
     assert path == tmp_path / "set" / "puppets.csv"
-    assert seen == [(n, 15) for n in range(16)]
+    assert heard.told == [(n, 15) for n in range(16)]
     manifest = read_manifest(path)
     assert len(manifest.rows) == 15
     assert set(manifest.classes) == set(SMALL_SET.classes)
@@ -316,9 +317,9 @@ def test_interrupted_drawing_is_taken_up(tmp_path: Path) -> None:
     before = {file: (file.read_bytes(), file.stat().st_mtime_ns) for file in files}
     files[3].unlink()
     (tmp_path / "puppets.csv").unlink()
-    seen: list[int] = []
-    make_puppets(tmp_path, SMALL_SET, progress=lambda done, total, text: seen.append(done))
-    assert seen == [14, 15]
+    heard = Heard()
+    make_puppets(tmp_path, SMALL_SET, listener=heard)
+    assert heard.told == [(14, 15), (15, 15)]
     assert sorted((tmp_path / "clips").iterdir()) == files
     assert files[3].read_bytes() == before[files[3]][0]
     assert all(file.stat().st_mtime_ns == before[file][1] for file in files if file != files[3])
@@ -335,14 +336,14 @@ def test_other_settings_in_the_same_folder_are_refused(tmp_path: Path) -> None:
     (tmp_path / "puppets.json").unlink()
     with pytest.raises(UserError, match=r"no puppets\.json"):
         make_puppets(tmp_path, SMALL_SET)
-    with pytest.raises(UserError, match="1 worker"):
-        make_puppets(tmp_path / "new", SMALL_SET, workers=0)
+    with pytest.raises(UserError, match="num_workers is 0"):
+        make_puppets(tmp_path / "new", SMALL_SET, num_workers=0)
 
 
 def test_two_processes_write_the_same_bytes(tmp_path: Path) -> None:
     settings = dataclasses.replace(SMALL_SET, clips_per_class=32)
     for name, workers in (("one", 1), ("two", 2)):
-        make_puppets(tmp_path / name, settings, workers=workers)
+        make_puppets(tmp_path / name, settings, num_workers=workers)
     files = sorted(file.relative_to(tmp_path / "one") for file in (tmp_path / "one").rglob("*.*"))
     assert len(files) == 96 + 2
     for file in files:

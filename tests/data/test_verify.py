@@ -20,6 +20,7 @@ from kinesics.errors import KinesicsError
 from kinesics.video.integrity import decode_whole
 from kinesics.video.write import write_video
 from kinesics.workers.limits import Limits
+from tests.listeners import Heard
 
 DECODER = """
 import os, signal, time
@@ -92,19 +93,19 @@ def gone(pid: int) -> bool:
 @pytest.mark.skipif(not Path("/proc").exists(), reason="needs limits of memory and processor time")
 def test_what_a_file_does_to_its_process_concerns_no_other(decoder: Path) -> None:
     contents = ["one", "hang", "crash", "two", "exit", "raise", "memory", "three", "killed", "sleep", "long", "four"]
-    calls: list[tuple[int, int, str]] = []
+    heard = Heard()
     results = verify(
         files(decoder, *contents),
-        limits=Limits(timeout_seconds=2.0, stall_seconds=8.0, memory_gib=0.5, max_pixels=7),
+        limits=Limits(timeout_seconds=2.0, stall_seconds=12.0, memory_gib=0.5, max_pixels=7),
         workers=2,
-        progress=lambda *values: calls.append(values),
+        listener=heard,
         check=CHECK,
     )
     by_content = {content: (found.status, found.reason) for content, found in zip(contents, results, strict=True)}
     assert by_content == {
         **dict.fromkeys(["one", "two", "three", "four", "long"], ("ok", "")),
         "hang": ("timeout", "took more than 2 s of processor time (timeout_seconds)"),
-        "sleep": ("timeout", "no sign of life for 8 s (stall_seconds)"),
+        "sleep": ("timeout", "no sign of life for 12 s (stall_seconds)"),
         "crash": ("error", "crashed its process (SIGSEGV)"),
         "killed": ("error", "crashed its process (SIGKILL) (is the machine out of memory?)"),
         "exit": ("error", "crashed its process (exit code 3)"),
@@ -113,7 +114,7 @@ def test_what_a_file_does_to_its_process_concerns_no_other(decoder: Path) -> Non
     }
     assert results[0].digest == "one"
     assert results[0].num_frames == 7
-    assert [(done, total) for done, total, _ in calls] == [(i, 12) for i in range(13)]
+    assert heard.told == [(i, 12) for i in range(13)]
     assert len(decoded(decoder)) == 12
 
 

@@ -131,10 +131,10 @@ def test_a_label_may_be_asked_for(run: Path, video: Path) -> None:
     [
         (["--label", "spott"], "unknown label 'spott'; did you mean 'spot'?"),
         (["--method", "gradcan"], "unknown method 'gradcan'; did you mean 'gradcam'?"),
-        (["--method", "occlusion", "--stage", "layer4"], "--stage: occlusion looks at pixels, not at a stage"),
+        (["--method", "occlusion", "--stage", "layer4"], "stage: occlusion looks at pixels, not at a stage"),
         (["--view", "peaks"], "tsn_resnet18 has no view 'peaks', which belongs to mlfe; it has none of its own"),
         (["--view", "peeks"], "unknown view 'peeks'; known: all, none, peaks"),
-        (["--window", "-1"], "--window: wanted seconds above 0, found -1"),
+        (["--window-seconds", "-1"], "window_seconds is -1; expected seconds above 0"),
     ],
 )
 def test_mistakes_are_told_in_one_line(

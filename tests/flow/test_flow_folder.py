@@ -32,7 +32,7 @@ SETTINGS = FlowSettings(method="farneback", bound=5.0, short_side=32)
 @pytest.fixture(scope="module")
 def flow(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("flow")
-    extract_flow(tiny_set, folder, SETTINGS, num_workers=2)
+    extract_flow(tiny_set, folder, **dataclasses.asdict(SETTINGS), num_workers=2)
     return folder
 
 
@@ -81,7 +81,7 @@ def test_flow_alone_tells_left_from_right(tiny_set: Path, flow: Path, tmp_path: 
         ),
     )
     run = train(made, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")
-    metrics, _ = evaluate(run, num_workers=0, device="cpu")  # of the training's folder, as its record says
+    metrics = evaluate(run, num_workers=0, device="cpu").metrics  # of the training's folder, as its record says
     assert metrics.value("top1") == 1.0
 
 
@@ -108,7 +108,7 @@ def test_flow_that_does_not_fit_is_refused(tiny_set: Path, flow: Path, tmp_path:
         read_manifest(tiny_set, tmp_path)
     once = dataclasses.replace(small(), optim=dataclasses.replace(small().optim, epochs=1))
     run = train(once, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")
-    extract_flow(tiny_set, tmp_path / "other", FlowSettings("farneback", 10.0, 32), num_workers=2)
+    extract_flow(tiny_set, tmp_path / "other", method="farneback", bound=10.0, short_side=32, num_workers=2)
     with pytest.raises(UserError, match=r"holds flow of bound 10\.0; the model learned from .*bound=5\.0"):
         evaluate(run, flow=tmp_path / "other", num_workers=0, device="cpu")
     with pytest.raises(UserError, match="takes optical flow; expected the folder"):

@@ -35,7 +35,7 @@ def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_
         optim=replace(made.optim, epochs=1, batch_size=4),
     )
     run = train(made, tiny_set, tmp_path / "run", num_workers=0, device="cpu")
-    metrics, _ = evaluate(run, num_workers=0, device="cpu")
+    metrics = evaluate(run, num_workers=0, device="cpu").metrics
     assert 0 <= metrics.value("macro_f1") <= 1
 
 
@@ -87,5 +87,5 @@ def test_networks_of_3d_convolutions_train_and_test(name: str, tiny_set: Path, t
         optim=replace(made.optim, epochs=1, warmup_epochs=0, batch_size=8),
     )
     run = train(made, tiny_set, tmp_path / "run", num_workers=0, device="cpu")
-    metrics, _ = evaluate(run, num_workers=0, device="cpu")
+    metrics = evaluate(run, num_workers=0, device="cpu").metrics
     assert 0 <= metrics.value("macro_f1") <= 1

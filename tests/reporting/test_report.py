@@ -15,7 +15,7 @@ import torch
 from sklearn.metrics import accuracy_score, f1_score
 from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassF1Score
 
-from kinesics.analysis.fuse import fuse_runs
+from kinesics.analysis.fuse import fuse as fuse_runs
 from kinesics.cli.commands import COMMANDS
 from kinesics.data.manifest import read_manifest
 from kinesics.errors import UserError

@@ -12,7 +12,7 @@ from kinesics.data.manifest import read_manifest
 from kinesics.errors import UserError
 from kinesics.inference.scorer import score
 from kinesics.models.heads.head import Head
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.training.head_fit import start_head
 from kinesics.training.loop import Task
@@ -29,7 +29,7 @@ def started(data: Path, head: str) -> tuple[float, float]:
         optim=OptimConfig(batch_size=4, head_start="probe"),
     )
     task = Task(manifest.classes, manifest.items("train"))
-    model = build(recipe, task, Watch())
+    model = build(recipe, task, Listener())
     start_head(model, task, recipe, fabric=Fabric(accelerator="cpu"), num_workers=0)
     assert model.training
     found = []
@@ -48,7 +48,7 @@ def test_a_head_that_is_more_than_one_layer_is_refused(tiny_set: Path) -> None:
     manifest = read_manifest(tiny_set)
     recipe = Recipe(model=ModelConfig("tsn", "resnet18", weights=None))
     task = Task(manifest.classes, manifest.items("train"))
-    model = build(recipe, task, Watch())
+    model = build(recipe, task, Listener())
     model.head = Head()
     with pytest.raises(UserError, match="more than one linear layer"):
         start_head(model, task, recipe, fabric=Fabric(accelerator="cpu"), num_workers=0)

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import load_file
 
 from kinesics.errors import KinesicsError, UserError, VideoError
-from kinesics.progress import StopAsked, Watch, graceful_stop
+from kinesics.progress import Listener, StopAsked, graceful_stop
 from kinesics.runs.model_file import load_model
 from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.training.loop import Task
@@ -41,7 +41,7 @@ def run_tiny(recipe: Recipe, data: Path, out: Path, **arguments: Any) -> Path:
     return train(recipe, data, out, device="cpu", num_workers=0, **arguments)
 
 
-class Breaks(Watch):
+class Breaks(Listener):
     """A power cut after a given batch."""
 
     def __init__(self, epoch: int, batch: int) -> None:
@@ -90,7 +90,7 @@ def test_resumes_bit_for_bit(tiny_set: Path, tmp_path: Path, when: tuple[int, in
     recipe = tiny_recipe(ema=0.9, warmup_epochs=0.5)
     whole = run_tiny(recipe, tiny_set, tmp_path / "whole")
     with pytest.raises((ZeroDivisionError, StopAsked)):
-        run_tiny(recipe, tiny_set, tmp_path / "cut", watch=kind(*when), checkpoint_batches=1)
+        run_tiny(recipe, tiny_set, tmp_path / "cut", listener=kind(*when), checkpoint_batches=1)
     resumed = run_tiny(recipe, tiny_set, tmp_path / "cut", resume=True)
     assert same(final_weights(whole), final_weights(resumed))
     assert same(load_file(whole / "best/model.safetensors"), load_file(resumed / "best/model.safetensors"))
@@ -209,7 +209,7 @@ def test_frozen_stages_and_norms_do_not_move(tiny_set: Path, tmp_path: Path) -> 
 
 
 def load_state_at_start(recipe: Recipe) -> dict[str, torch.Tensor]:
-    return build(recipe, Task(("left", "right"), ()), Watch()).state_dict()
+    return build(recipe, Task(("left", "right"), ()), Listener()).state_dict()
 
 
 def test_refuses_a_folder_with_a_run_and_other_settings(tiny_set: Path, tmp_path: Path) -> None:

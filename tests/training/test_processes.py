@@ -18,12 +18,12 @@ pytestmark = pytest.mark.slow
 SCRIPT = """
 import dataclasses, os, signal, sys, time
 import torch
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.training import loop
 from kinesics.training.train import train
 from tests.training.test_loop import tiny_recipe
 
-class StopsTwice(Watch):
+class StopsTwice(Listener):
     def batch(self, epoch, batch, num_batches, facts):
         for seconds in (0.4, 0.0):
             os.kill(os.getpid(), signal.SIGINT)
@@ -36,7 +36,7 @@ if what == "bad" and os.environ["RANK"] == "1":
     losses = loop.term_losses
     loop.term_losses = lambda *a, **k: losses(*a, **k) * torch.tensor(float("nan"))
 train(recipe, data, out, device="cpu", num_workers=0, resume=what == "resume",
-      watch=StopsTwice() if what == "stop" else None)
+      listener=StopsTwice() if what == "stop" else None)
 """
 
 

@@ -109,7 +109,9 @@ def damaged(content: bytes) -> list[bytes]:
     for _ in range(40):
         place = chance.randrange(len(content))
         found.append(content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :])
-    return found
+    words = np.frombuffer(content, dtype="<i8").copy()
+    words[[20, 40]] = words[[40, 20]]
+    return [*found, words.tobytes()]
 
 
 def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:

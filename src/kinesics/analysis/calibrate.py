@@ -10,14 +10,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from kinesics.analysis.evaluate import home_of, known_items, open_run
-from kinesics.data.manifest import SPLITS, Manifest, read_manifest
+from kinesics.data.manifest import SPLITS, Manifest, Split, read_manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
 from kinesics.files import write_json
 from kinesics.inference.scorer import score
 from kinesics.metrics.calibration import NUM_BINS, TEMPERATURES, Calibration
 from kinesics.metrics.calibration import calibrate as fit
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.runs.ensemble_file import EnsembleFile, holds_ensemble, read_ensemble, write_ensemble
 from kinesics.runs.log import versions
 from kinesics.runs.model_file import (
@@ -68,36 +68,46 @@ def calibrate(
     flow: Path | str | None = None,
     none: Path | str | None = None,
     false_alarms: float = 0.05,
-    split: str = "val",
+    split: Split = "val",
     views: str = "one",
     device: str = "auto",
     num_workers: int | None = None,
-    watch: Watch | None = None,
+    listener: Listener | None = None,
 ) -> CalibratedRun:
-    """Fit temperature and threshold on `split` of a manifest, and store both in the contract of the run's model.
+    """Make a run's probabilities believable, and let it answer "none of these".
 
-    data: the manifest, by default the one that the run was trained on. none: clips that show none of the classes, in
-    another manifest or in another split of this one; clips of `split` whose labels the model does not know are such
-    too. false_alarms: the share of these that may be called one of the classes; without any, the share of the answers
-    about `split` that may be wrong. views: as in a test; predictions with other views are less well calibrated.
-    A cross-validation is calibrated by its folds' scores, without data, split and views.
+    A temperature and a threshold are fitted on `split` of a manifest and stored in the contract of the run's model.
+    Clips of `split` whose labels the model does not know show none of its classes, too. A cross-validation is
+    calibrated by its folds' scores, without data, split and views.
+
+    Args:
+        run: The run, a folder with a model, or a cross-validation.
+        data: The manifest; by default the one that the run was trained on.
+        flow: Folder of `kinesics flow`, for a model that takes flow; without data, by default the training's.
+        none: Clips that show none of the classes: another manifest, or a split of this one.
+        false_alarms: The share of these that may be called a class; without any, the share of wrong answers.
+        split: Which videos.
+        views: one, two-clip, ten-by-three, 25x10 or 25x1; as in the predictions to come.
+        device: Where to compute.
+        num_workers: Decoding processes; as many as cores by default.
+        listener: Hears what is said and how far the work is.
 
     Raises:
         UserError: no run, no such split or views, a share out of range, or no clip of none of the classes in `none`.
         VideoError: a video cannot be decoded.
     """
-    run, watch = Path(run), watch or Watch()
+    run, listener = Path(run), listener or Listener()
     if holds_ensemble(run):
         return calibrate_folds(run, false_alarms, {"data": data, "none": none})
     if not 0 <= false_alarms <= 1:
         raise UserError(f"false alarms: wanted a share from 0 to 1, such as 0.05, found {false_alarms:g}")
-    model, contract, manifest = open_run(run, data, flow, watch)
+    model, contract, manifest = open_run(run, data, flow, listener)
     items = list(known_items(manifest, contract, split, others=True))
     if unknown := sum(not item.labels for item in items):
-        watch.say(
+        listener.say(
             f"{unknown} of the {len(items)} clips of split {split} show none of the model's classes, by their labels"
         )
-    items += [] if none is None else other_items(str(none), manifest, contract, watch)
+    items += [] if none is None else other_items(str(none), manifest, contract, listener)
     plan = contract.view_plan.named(views)
     scores = score(
         model,
@@ -107,7 +117,7 @@ def calibrate(
         multi_label=contract.multi_label,
         num_workers=num_workers,
         fabric=make_fabric("fp32", device),
-        watch=watch,
+        listener=listener,
     )
     found = fit(scores, false_alarms)
     record = {
@@ -159,7 +169,7 @@ def calibrated_like(what: Calibrated, found: Calibration, record: Mapping[str, o
     )
 
 
-def other_items(none: str, manifest: Manifest, contract: Contract, watch: Watch) -> Sequence[VideoItem]:
+def other_items(none: str, manifest: Manifest, contract: Contract, listener: Listener) -> Sequence[VideoItem]:
     """The clips of another manifest, or of a split of this one, that show none of the model's classes; named apart.
 
     Their flow, where the model takes flow, lies in the folder of this manifest's.
@@ -177,7 +187,7 @@ def other_items(none: str, manifest: Manifest, contract: Contract, watch: Watch)
             f"{source}: all of its {len(items)} clips are labelled with classes of the model; wanted others"
         )
     if len(others) < len(items):
-        watch.say(f"{source}: {len(items) - len(others)} clips of the model's classes are left out")
+        listener.say(f"{source}: {len(items) - len(others)} clips of the model's classes are left out")
     return others
 
 
@@ -212,7 +222,7 @@ def none_lines(found: Calibration) -> list[str]:
     if found.auroc is None:
         return [
             "there were no clips that show none of the classes, so the threshold is one on wrong answers; "
-            "--none names some"
+            "`none` names some"
         ]
     lines = [f"AUROC of the confidence, clips of the classes against others: {found.auroc:.3f}"]
     if found.false_alarms > 0 and found.num_none * found.false_alarms < 1:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from kinesics.analysis.tested_runs import Tested, clips_of, groups_of, read_tested
-from kinesics.data.manifest import Manifest, read_manifest
+from kinesics.data.manifest import Manifest, Split, read_manifest
 from kinesics.errors import UserError
 from kinesics.metrics.accuracy import evaluate
 from kinesics.metrics.bootstrap import Interval
@@ -82,18 +82,24 @@ class Comparison:
 def compare(
     runs: Sequence[Path | str],
     *,
-    split: str = "test",
+    split: Split = "test",
     views: str = "one",
     data: Path | str | None = None,
     common: bool = False,
     against: Against = "first",
 ) -> Comparison:
-    """Tested runs side by side, and each matched with the first, or with the one that has the best first figure.
+    """Compare tested runs on the same clips: figures, cost, differences with intervals, McNemar's test.
 
-    runs: folders of runs that were tested on `split` with `views`, fused or cross-validated ones, or score files.
-    data: the manifest, whose groups the intervals of the differences go by; by default the one of the runs' records.
-    common: compare on the clips that all of them scored, where these differ. Clips are the same where their content is
-    (`Scores.digests`), else where their ids are; they are named as in the first run.
+    Clips are the same where their content is (`Scores.digests`), else where their ids are; they are named as in the
+    first run.
+
+    Args:
+        runs: Runs, fused runs, cross-validations, or scores.npz files.
+        split: Which of the runs' scores.
+        views: Which of the runs' scores.
+        data: The manifest, for the groups of the clips; by default the one of the runs' records.
+        common: Take the clips that all runs scored, where these differ, and say how many are left out.
+        against: Match each run with the first one named, or with the best.
 
     Raises:
         UserError: fewer than two runs, a run without scores, or scores of other clips or classes.

@@ -17,7 +17,7 @@ from kinesics.inference.scorer import score
 from kinesics.metrics.accuracy import Metrics, pool
 from kinesics.metrics.calibration import calibrate as fit
 from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.runs.ensemble_file import EnsembleFile, Member, write_ensemble
 from kinesics.runs.model_file import FINAL_NAME, find_model, has_model, load_model
 from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
@@ -64,19 +64,31 @@ def cross_validate(
     final: bool = False,
     device: str = "auto",
     num_workers: int | None = None,
-    watch: Watch | None = None,
+    listener: Listener | None = None,
 ) -> CrossValidation:
-    """Train and test every fold of the manifest `data`; fold k goes to `out`/fold-k, the pooled results to `out`.
+    """Train and test every fold of a manifest.
 
-    A fold is trained for all epochs of the recipe: choosing an epoch by the fold that is tested would flatter it.
-    Called again after an interruption, it goes on where it stopped; finished folds are kept. hierarchy: as `test`
-    takes it. final: then train on all clips into `out`/final, calibrated by the pooled scores. Without it `out` is an
-    ensemble: `load` gives the mean of the folds' models.
+    Fold k goes to `out`/fold-k, the pooled results to `out`. A fold is trained for all epochs of the recipe: choosing
+    an epoch by the fold that is tested would flatter it. Called again after an interruption, it goes on where it
+    stopped; finished folds are kept. `load(out)` answers with the final model, or without one with the mean of the
+    folds' models.
+
+    Args:
+        recipe: The settings.
+        data: The manifest, with folds.
+        out: Folder of the folds' runs and of the pooled results.
+        flow: Folder of `kinesics flow`, for recipes that take flow.
+        views: View plan of the test: one, two-clip, ten-by-three, 25x10, 25x1.
+        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
+        final: Then train on all clips into OUT/final, calibrated by the folds' scores: the model to use.
+        device: Where to compute.
+        num_workers: Decoding processes; as many as cores by default.
+        listener: Hears what is said and how far the work is.
 
     Raises:
         UserError: the manifest has no folds, or a class is missing from the other folds or from the hierarchy.
     """
-    manifest, out, watch = read_manifest(Path(data), flow), Path(out), watch or Watch()
+    manifest, out, listener = read_manifest(Path(data), flow), Path(out), listener or Listener()
     levels = find_hierarchy(hierarchy, manifest.classes)
     folds = sorted({row.fold for row in manifest.rows if row.fold is not None and row.usable})
     if len(folds) < 2:
@@ -87,16 +99,16 @@ def cross_validate(
     plain = without_patience(recipe)
     results, all_scores = [], []
     for fold in folds:
-        scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, device, num_workers, watch)
+        scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, device, num_workers, listener)
         results.append(FoldResult(fold, len(scores.ids), evaluate_levels(scores, levels, num_bootstrap=0)))
         all_scores.append(scores)
         accuracy = results[-1].metrics.value("mean_class_accuracy")
-        watch.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")
+        listener.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")
     together = pool(all_scores)
     pooled = write_results(together, out, levels, {row.id: row.group for row in manifest.rows})
     write_ensemble(out, EnsembleFile(tuple(Member.of(out / f"fold-{fold}", out) for fold in folds)))
     if final:
-        train_final(plain, manifest, out, together, watch=watch, device=device, num_workers=num_workers)
+        train_final(plain, manifest, out, together, listener=listener, device=device, num_workers=num_workers)
     result = CrossValidation(tuple(results), pooled, out, has_model(out / FINAL_NAME))
     summary = {
         "folds": [{"fold": r.fold, "videos": r.num_videos, **r.metrics.to_dict()} for r in results],
@@ -113,26 +125,28 @@ def train_final(
     out: Path,
     pooled: Scores,
     *,
-    watch: Watch,
+    listener: Listener,
     device: str,
     num_workers: int | None,
 ) -> None:
     """Train on all clips into `out`/final, or go on with that; calibrate it by the folds' pooled scores."""
     folder = out / FINAL_NAME
     started = (folder / RECIPE_NAME).is_file()
-    watch.say(f"the final model learns from all {len(manifest.items())} clips")
+    listener.say(f"the final model learns from all {len(manifest.items())} clips")
     train_task(
         recipe,
         task_of(manifest, "all"),
         manifest,
         folder,
         resume=started,
-        watch=watch,
+        listener=listener,
         device=device,
         num_workers=num_workers,
     )
     found = fit(pooled)
-    watch.say(f"calibrated by the folds' scores: temperature {found.temperature:.3g}, threshold {found.threshold:.3g}")
+    listener.say(
+        f"calibrated by the folds' scores: temperature {found.temperature:.3g}, threshold {found.threshold:.3g}"
+    )
     store_calibration(find_model(folder), found, {"scores": "the pooled scores of the folds"})
 
 
@@ -145,7 +159,7 @@ def run_fold(
     views: str,
     device: str,
     num_workers: int | None,
-    watch: Watch,
+    listener: Listener,
 ) -> Scores:
     """The Scores of one fold by a model trained on the others; read from disk where it was done before."""
     held_out = manifest.items(folds=[fold])
@@ -158,7 +172,7 @@ def run_fold(
     started = (out / RECIPE_NAME).is_file()
     if started and check_run_folder(out, recipe, manifest, resume=True) and (out / SCORES_NAME).is_file():
         return Scores.load(out / SCORES_NAME)
-    train_task(recipe, task, manifest, out, resume=started, watch=watch, device=device, num_workers=num_workers)
+    train_task(recipe, task, manifest, out, resume=started, listener=listener, device=device, num_workers=num_workers)
     model, contract = load_model(out)
     scores = score(
         model,
@@ -175,7 +189,7 @@ def run_fold(
             "views": views,
             "precision": recipe.optim.precision,
         },
-        watch=watch,
+        listener=listener,
     )
     scores.save(out / SCORES_NAME)
     return scores

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from kinesics.data.manifest import Manifest, read_manifest
+from kinesics.data.manifest import Manifest, Split, read_manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError, unknown
 from kinesics.files import write_json
@@ -23,7 +24,7 @@ from kinesics.metrics.hierarchy import (
 from kinesics.metrics.tables import write_confusion_csv, write_per_class_csv
 from kinesics.models.recognizer import Recognizer
 from kinesics.plots.confusion import plot_confusion
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.runs.log import versions
 from kinesics.runs.model_file import Contract, find_model, load_model
 from kinesics.runs.run import Run
@@ -32,35 +33,59 @@ from kinesics.training.checks import check_modality
 from kinesics.values import Scores, VideoItem
 
 
+@dataclass(frozen=True)
+class TestResult:
+    """What a test came to. folder: where it was written. num_seen: clips tested that the model had learned from."""
+
+    metrics: Metrics
+    folder: Path
+    scores: Scores
+    num_seen: int
+
+
+TestResult.__test__ = False  # type: ignore[attr-defined]  # not a test case
+
+
 def test(
     run: Path | str,
     data: Path | str | None = None,
     *,
     flow: Path | str | None = None,
-    split: str = "test",
+    split: Split = "test",
     views: str = "one",
     hierarchy: Path | str | None = None,
     out: Path | str | None = None,
     device: str = "auto",
     num_workers: int | None = None,
-    watch: Watch | None = None,
-) -> tuple[Metrics, Path]:
-    """Score `split` of a manifest (by default the one that the run was trained on) and write what came out.
+    listener: Listener | None = None,
+) -> TestResult:
+    """Test a trained run: scores, metrics with 95 % intervals, confusion matrix.
 
-    flow: the folder of `kinesics flow`, for a model that takes flow. hierarchy: a file with the parent of each class,
-    or `ma52`; by default names such as head/nod tell it. Gives the metrics and the folder, `run`/`split`-`views`, with
-    scores.npz, metrics.json, confusion.csv, confusion.png, per_class.csv and, with a hierarchy, prediction.csv.
+    Written are scores.npz, metrics.json, confusion.csv, confusion.png, per_class.csv and, with a hierarchy,
+    prediction.csv.
+
+    Args:
+        run: The run, or a folder with a model.
+        data: The manifest; by default the one that the run was trained on.
+        flow: Folder of `kinesics flow`, for a model that takes flow; without data, by default the training's.
+        split: Which videos.
+        views: one, two-clip, ten-by-three, 25x10 or 25x1.
+        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
+        out: Where to write; RUN/SPLIT-VIEWS by default.
+        device: Where to compute.
+        num_workers: Decoding processes; as many as cores by default.
+        listener: Hears what is said and how far the work is.
 
     Raises:
         UserError: no run, no such split or views, labels that the model does not know, or no such hierarchy.
         VideoError: a video of the split cannot be decoded.
     """
-    run, watch = Path(run), watch or Watch()
-    model, contract, manifest = open_run(run, data, flow, watch)
+    run, listener = Path(run), listener or Listener()
+    model, contract, manifest = open_run(run, data, flow, listener)
     levels = find_hierarchy(hierarchy, contract.classes)
     items = known_items(manifest, contract, split)
     plan = contract.view_plan.named(views)
-    num_seen = tell_seen(run, items, watch)
+    num_seen = tell_seen(run, items, listener)
     record = {
         "model": contract.model,
         "run": str(run),
@@ -84,22 +109,23 @@ def test(
         num_workers=num_workers,
         fabric=make_fabric("fp32", device),
         record=record,
-        watch=watch,
+        listener=listener,
     )
     target = Path(out) if out else home_of(run) / f"{split}-{views}"
-    return write_results(scores, target, levels, {item.id: item.group for item in items}), target
+    metrics = write_results(scores, target, levels, {item.id: item.group for item in items})
+    return TestResult(metrics, target, scores, num_seen)
 
 
 test.__test__ = False  # type: ignore[attr-defined]
 
 
-def tell_seen(run: Path, items: Sequence[VideoItem], watch: Watch) -> int:
+def tell_seen(run: Path, items: Sequence[VideoItem], listener: Listener) -> int:
     """Say how many of the clips the run learned from, which make its figures too good; gives their number."""
     home = home_of(run)
     learned = Run(home).train_clips
     num_seen = sum((item.digest or item.id) in learned or item.id in learned for item in items)
     if num_seen:
-        watch.say(
+        listener.say(
             f"{num_seen} of these {len(items)} clips are among those that the model learned from; figures about them "
             "say nothing about new clips (`kinesics cross-validate` scores every clip by a model that has not seen it)"
         )
@@ -129,7 +155,7 @@ def write_results(
 
 
 def open_run(
-    run: Path, data: Path | str | None, flow: Path | str | None, watch: Watch
+    run: Path, data: Path | str | None, flow: Path | str | None, listener: Listener
 ) -> tuple[Recognizer, Contract, Manifest]:
     """The model of a run, its contract, and a manifest for it: `data`, or the one that the run was trained on.
 
@@ -142,7 +168,7 @@ def open_run(
     manifest = read_manifest(Path(data), flow) if data else read_manifest(Run(run).manifest, flow or Run(run).flow)
     check_flow(manifest, contract)
     if data is None and manifest.sha256 != contract.record.get("manifest_sha256"):
-        watch.say(f"{manifest.path} has changed since the training; this is about what it says now")
+        listener.say(f"{manifest.path} has changed since the training; this is about what it says now")
     return model, contract, manifest
 
 

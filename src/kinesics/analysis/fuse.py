@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from kinesics.analysis.evaluate import write_results
+from kinesics.data.manifest import Split
 from kinesics.errors import UserError
 from kinesics.metrics.accuracy import Metrics
-from kinesics.metrics.fusion import fuse
+from kinesics.metrics.fusion import fuse as fuse_scores
 from kinesics.metrics.hierarchy import find_hierarchy
 from kinesics.recipes import stream_weights
 from kinesics.runs.ensemble_file import EnsembleFile, Member, write_ensemble
@@ -17,20 +18,26 @@ from kinesics.runs.run import Run
 from kinesics.values import Scores
 
 
-def fuse_runs(
+def fuse(
     runs: Sequence[Path | str],
     out: Path | str,
     *,
     weights: Sequence[float] = (),
-    split: str = "test",
+    split: Split = "test",
     views: str = "one",
     hierarchy: Path | str | None = None,
 ) -> Metrics:
-    """The weighted mean of what several runs scored, evaluated and written to `out` as `kinesics test` does.
+    """Fuse the scores of tested runs, such as RGB and flow: a weighted mean of their probabilities.
 
-    runs: folders of runs that were tested on `split` with `views`, of cross-validations, or score files. weights: one a
-    run; by default those of the paper whose streams they are (`recipes.STREAMS`), else all alike. Nothing is learned
-    from the scores. hierarchy: as `test` takes it. Where each run has one model, `load(out)` answers with all of them.
+    Nothing is learned from the scores. Where each run has one model, `load(out)` answers with all of them.
+
+    Args:
+        runs: Runs, cross-validations, or scores.npz files.
+        out: Folder for the fused scores and their metrics.
+        weights: One a run; by default their paper's where it has them (`recipes.STREAMS`), else all alike.
+        split: Which of the runs' scores.
+        views: Which of the runs' scores.
+        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
 
     Raises:
         UserError: a run without scores, weights that do not fit, or scores of other videos or classes.
@@ -42,7 +49,7 @@ def fuse_runs(
     streams = {str(run): Scores.load(score_file(Path(run), split, views)) for run in runs}
     known = stream_weights([str(scores.record.get("recipe", "")) for scores in streams.values()])
     shares = dict(zip(streams, weights or known, strict=True))
-    fused = fuse(streams, shares)
+    fused = fuse_scores(streams, shares)
     metrics = write_results(fused, Path(out), find_hierarchy(hierarchy, fused.classes))
     if all(has_model(run) for run in runs):
         members = [Member.of(find_model(run), Path(out), shares[str(run)]) for run in runs]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from kinesics.metrics.bootstrap import Interval
 from kinesics.models.build import create_model
 from kinesics.models.heads.ordered import cosine_moments
 from kinesics.models.registry import list_models
+from kinesics.progress import Listener
 from kinesics.settings import InputConfig
 from kinesics.training.linear import fit_linear
 from kinesics.values import Scores, VideoItem, one_hot
@@ -107,13 +107,23 @@ def probe(
     num_segments: int = 8,
     seed: int = 0,
     num_workers: int | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    listener: Listener | None = None,
 ) -> ProbeResult:
-    """Fit linear probes to frozen features of the manifest's clips and test each on clips that it was not fitted to.
+    """Tell in about a minute what a manifest's clips allow, before anything is trained.
 
+    Linear probes are fitted to frozen features of the clips, and each is tested on clips that it was not fitted to.
     The folds are the manifest's where it has some, else five that keep groups whole. Clips of the split `test` stay
     unseen where there is one, unless they have a fold. One frame: fitted to every frame by itself. Unordered: mean and
     standard deviation over the frames. Ordered: cosine moments of the frames' course, as the head `ordered` has.
+
+    Args:
+        data: The manifest.
+        backbone: The backbone whose frozen features are probed.
+        weights: Its weights: imagenet or a file.
+        num_segments: Frames looked at in each video.
+        seed: Decides the folds where the manifest has none.
+        num_workers: Decoding processes; as many as cores by default.
+        listener: Hears what is said and how far the work is.
 
     Raises:
         UserError: the manifest has one class only, too few clips for folds, or the weights are not to be had.
@@ -129,7 +139,7 @@ def probe(
     rows, left_out = in_folds(manifest, seed)
     folds = np.array([row.fold for row in rows])
     items = Manifest(manifest.path, tuple(rows), manifest.classes).items()
-    features_NTD = frame_features(manifest, items, backbone, weights, num_segments, num_workers, progress)
+    features_NTD = frame_features(manifest, items, backbone, weights, num_segments, num_workers, listener)
     logits = left_out_logits(features_NTD, items, folds, manifest)
     targets = np.array([one_hot(item.labels, len(manifest.classes)) for item in items])
     metric = "mean_average_precision" if manifest.multi_label else "mean_class_accuracy"
@@ -172,7 +182,7 @@ def frame_features(
     weights: str,
     num_segments: int,
     num_workers: int | None,
-    progress: Callable[[int, int, str], None] | None,
+    listener: Listener | None,
 ) -> Array:
     """(N, T, D) features of the frames, each seen for itself by the frozen backbone."""
     model = create_model(f"tsn_{backbone}", len(manifest.classes), weights=weights)
@@ -184,7 +194,7 @@ def frame_features(
         items,
         plan,
         num_workers=num_workers,
-        progress=(lambda done, total: progress(done, total, "")) if progress else None,
+        listener=listener,
     )
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-import tyro
-
 from kinesics.cli.comparing import compare, report
 from kinesics.cli.data import flow, prepare, probe, puppets
 from kinesics.cli.explaining import explain
@@ -22,28 +20,33 @@ class Command:
     run: Callable[[list[str]], int | None]
 
 
-def plain(function: Callable[..., int | None], name: str) -> Command:
-    """A command whose flags are the arguments of `function`."""
-    title = (function.__doc__ or "").splitlines()[0]
-    return Command(title, lambda words: tyro.cli(function, args=words, prog=f"kinesics {name}"))
-
-
 COMMANDS: dict[str, Command] = {
-    "prepare": Command("Check a folder or list of labelled videos, and write the manifest.", prepare),
-    "probe": plain(probe, "probe"),
-    "flow": plain(flow, "flow"),
+    "prepare": Command(
+        "Check a folder or list of labelled videos, and write the manifest that everything else reads.", prepare
+    ),
+    "probe": Command("Tell in about a minute what a manifest's clips allow, before anything is trained.", probe),
+    "flow": Command("Extract the optical flow of a manifest's videos.", flow),
     "train": Command("Train a recipe on a manifest: kinesics train tsm --data set.csv --out run", train),
-    "test": plain(test, "test"),
+    "test": Command("Test a trained run: scores, metrics with 95 % intervals, confusion matrix.", test),
     "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),
-    "fuse": plain(fuse, "fuse"),
-    "calibrate": plain(calibrate, "calibrate"),
-    "compare": plain(compare, "compare"),
-    "report": plain(report, "report"),
-    "predict": plain(predict, "predict"),
-    "explain": plain(explain, "explain"),
-    "models": plain(models, "models"),
+    "fuse": Command(
+        "Fuse the scores of tested runs, such as RGB and flow: a weighted mean of their probabilities.", fuse
+    ),
+    "calibrate": Command('Make a run\'s probabilities believable, and let it answer "none of these".', calibrate),
+    "compare": Command(
+        "Compare tested runs on the same clips: figures, cost, differences with intervals, McNemar's test.", compare
+    ),
+    "report": Command(
+        "Write a page on tested runs: figures, confusions with their clips, calibration, cost, how to make them again.",
+        report,
+    ),
+    "predict": Command("Predict the class of videos, or of all videos below folders.", predict),
+    "explain": Command("Show where and when a model looked: heat maps over the frames of videos.", explain),
+    "models": Command("Print the table of systems and backbones.", models),
     "cost": Command("Count the parameters and multiply-accumulates of a model, or of all in the papers.", cost),
-    "puppets": plain(puppets, "puppets"),
-    "demo": plain(demo, "demo"),
-    "doctor": plain(doctor, "doctor"),
+    "puppets": Command(
+        "Draw the puppets, the embedded data set: small videos whose classes are told by motion alone.", puppets
+    ),
+    "demo": Command("Draw puppets, train TSN and TSM on them, test both, predict and annotate a clip.", demo),
+    "doctor": Command("Print versions, devices, decoders, optional parts and what is missing.", doctor),
 }

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import os
 import types
 import typing
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -22,7 +23,7 @@ from kinesics.errors import UserError
 
 Split = Literal["train", "val", "test"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
-HIDDEN = frozenset({"progress"})
+HIDDEN = frozenset({"listener"})
 """Parameters that no flag stands for: the command line gives them itself."""
 TYPES: Mapping[str, Any] = {"device": Device, "views": str}
 """Parameters whose flag has another type than the parameter, wherever they appear."""
@@ -85,16 +86,20 @@ def flags_of(
         kind = Annotated[kind, tyro.conf.arg(help=" ".join(texts.get(name, "").split()))]
         if name in positional:
             kind = Positional[kind]  # type: ignore[misc, valid-type]
-        field = dataclasses.field() if default is inspect.Parameter.empty else dataclasses.field(default=default)
-        fields.append((name, kind, field))
+        fields.append((name, kind, _field(default)))
     fields += [
-        (name, Annotated[flag.type, tyro.conf.arg(help=flag.help)], dataclasses.field(default=flag.default))
+        (name, Annotated[flag.type, tyro.conf.arg(help=flag.help)], _field(flag.default))
         for name, flag in extra.items()
     ]
     needed = [field for field in fields if field[2].default is dataclasses.MISSING]
     return dataclasses.make_dataclass(
         f"{function.__name__.title()}Flags", needed + [field for field in fields if field not in needed], frozen=True
     )
+
+
+def _field(default: Any) -> Any:
+    missing = default is inspect.Parameter.empty or default is dataclasses.MISSING
+    return dataclasses.field() if missing else dataclasses.field(default=default)
 
 
 def plain(hint: Any) -> Any:
@@ -112,6 +117,8 @@ def plain(hint: Any) -> Any:
             made = made | kind
         return made
     origin = get_origin(hint)
+    if origin is os.PathLike:
+        return Path
     if isinstance(origin, type) and issubclass(origin, Iterable) and not issubclass(origin, Mapping | tuple):
         member: Any = plain(get_args(hint)[0])
         return tuple[member, ...]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any
 
@@ -22,10 +21,7 @@ from rich.progress import (
 from rich.text import Text
 
 from kinesics.cli.console import console, warn
-from kinesics.progress import Watch
-
-Advance = Callable[[int, int, str], None]
-"""Called with how much is done: (done, total, text)."""
+from kinesics.progress import Listener
 
 
 class FactsColumn(ProgressColumn):
@@ -49,25 +45,7 @@ def progress_bar() -> Progress:
     return Progress(*columns, console=console(sys.stderr, stderr=True))
 
 
-@contextmanager
-def task_progress(title: str, *, quiet: bool = False) -> Iterator[Advance]:
-    """A progress bar for one task; call what it gives with (done, total, text)."""
-    bar = progress_bar()
-    task = bar.add_task(title, total=None, facts="")
-
-    def advance(done: int, total: int, text: str = "") -> None:
-        if not quiet:
-            bar.start()  # now rather than before, so that an error of a flag has no empty bar above it
-        bar.update(task, completed=done, total=total, facts=text)
-
-    try:
-        yield advance
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
-class BarListener(Watch):
+class BarListener(Listener):
     """One progress bar per epoch, one line for each that is done, and a bar for tests."""
 
     def __init__(self, *, quiet: bool = False) -> None:
@@ -77,14 +55,13 @@ class BarListener(Watch):
         self.title = ""
 
     def __enter__(self) -> BarListener:
-        if not self.quiet:
-            self.bar.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.bar.stop()
+        if self.bar.live.is_started:
+            self.bar.stop()
 
     def say(self, line: str) -> None:
         if self.quiet:
@@ -98,9 +75,6 @@ class BarListener(Watch):
         speed = f"{facts['clips_per_second']:.1f} clips/s  waits {facts['data_wait']:.0%} for data"
         self.advance(f"epoch {epoch + 1}", batch, num_batches, f"loss {facts['loss']:.3f}  {speed}")
 
-    def scored(self, num_done: int, num_all: int) -> None:
-        self.advance("scoring", num_done, num_all, "")
-
     def epoch(self, row: Mapping[str, Any], num_epochs: int) -> None:
         text = f"epoch {row['epoch']}/{num_epochs}  loss {row['train_loss']:.3f}"
         if "val_macro_f1" in row:
@@ -108,10 +82,12 @@ class BarListener(Watch):
         text += f"  {row['clips_per_second']:.1f} clips/s  waits {row['data_wait']:.0%} for data"
         self.say(text + ("  ← best" if row["best"] and "val_macro_f1" in row else ""))
 
-    def advance(self, title: str, done: int, total: int, text: str) -> None:
-        """Move the bar with a title; a new title replaces the bar before it."""
-        if self.task is None or self.title != title:
+    def advance(self, task: str, num_done: int, num_all: int, text: str = "") -> None:
+        """Move the bar of a task; another task replaces the bar before it."""
+        if not self.quiet and not self.bar.live.is_started:
+            self.bar.start()  # now rather than before, so that an error of a flag has no empty bar above it
+        if self.task is None or self.title != task:
             if self.task is not None:
                 self.bar.remove_task(self.task)
-            self.task, self.title = self.bar.add_task(title, total=total, facts=text), title
-        self.bar.update(self.task, completed=done, total=total, facts=text)
+            self.task, self.title = self.bar.add_task(task, total=num_all, facts=text), task
+        self.bar.update(self.task, completed=num_done, total=num_all, facts=text)

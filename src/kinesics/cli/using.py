@@ -4,179 +4,80 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tyro.conf import Positional
-
-from kinesics.cli.flags import JSON, Device, Flag, Split, parse
+from kinesics.cli.flags import JSON, Flag, parse
 from kinesics.errors import UserError
 from kinesics.files import check_writable
 
 
-def test(
-    run: Positional[Path],
-    data: Path | None = None,
-    flow: Path | None = None,
-    split: Split = "test",
-    views: str = "one",
-    hierarchy: str | None = None,
-    out: Path | None = None,
-    device: Device = "auto",
-    num_workers: int | None = None,
-    json: bool = False,
-) -> None:
-    """Test a trained run: scores, metrics with 95 % intervals, confusion matrix.
-
-    Args:
-        run: The run, or a folder with a model.
-        data: The manifest; by default the one that the run was trained on.
-        flow: Folder of `kinesics flow`, for a model that takes flow; by default, without --data, the training's.
-        split: Which videos.
-        views: one, two-clip, ten-by-three, 25x10 or 25x1.
-        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
-        out: Where to write; RUN/SPLIT-VIEWS by default.
-        device: Where to compute.
-        num_workers: Decoding processes; as many as cores by default.
-        json: Print JSON.
-    """
-    from kinesics.analysis.evaluate import test as run_test
+def test(words: list[str]) -> None:
+    """`kinesics test RUN …`."""
+    from kinesics.analysis.evaluate import test as function
     from kinesics.cli.console import say_json
     from kinesics.cli.progress import BarListener
     from kinesics.cli.results import show_metrics
 
-    check_writable(out or run)
-    with BarListener(quiet=json) as watch:
-        metrics, folder = run_test(
-            run,
-            data,
-            flow=flow,
-            split=split,
-            views=views,
-            hierarchy=hierarchy,
-            out=out,
-            device=device,
-            num_workers=num_workers,
-            watch=watch,
-        )
-    if json:
-        say_json({**metrics.to_dict(), "folder": str(folder)})
+    values = parse(function, words, command="test", positional=("run",), extra={"json": JSON})
+    as_json = values.pop("json")
+    check_writable(values["out"] or values["run"])
+    with BarListener(quiet=as_json) as listener:
+        result = function(**values, listener=listener)
+    if as_json:
+        say_json({**result.metrics.to_dict(), "folder": str(result.folder)})
     else:
-        show_metrics(metrics, folder)
+        show_metrics(result.metrics, result.folder)
 
 
-def fuse(
-    runs: Positional[tuple[Path, ...]],
-    out: Path,
-    weights: tuple[float, ...] = (),
-    split: Split = "test",
-    views: str = "one",
-    hierarchy: str | None = None,
-    json: bool = False,
-) -> None:
-    """Fuse the scores of tested runs, such as RGB and flow: a weighted mean of their probabilities.
-
-    Args:
-        runs: Runs, cross-validations, or scores.npz files.
-        out: Folder for the fused scores and their metrics.
-        weights: One a run; by default their paper's where it has them, else all alike.
-        split: Which of the runs' scores.
-        views: Which of the runs' scores.
-        hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
-        json: Print JSON.
-    """
-    from kinesics.analysis.fuse import fuse_runs
+def fuse(words: list[str]) -> None:
+    """`kinesics fuse RUN RUN … --out FOLDER`."""
+    from kinesics.analysis.fuse import fuse as function
     from kinesics.cli.console import say_json
     from kinesics.cli.results import show_metrics
 
-    check_writable(out)
-    metrics = fuse_runs(runs, out, weights=weights, split=split, views=views, hierarchy=hierarchy)
-    if json:
-        say_json({**metrics.to_dict(), "folder": str(out)})
+    values = parse(function, words, command="fuse", positional=("runs",), extra={"json": JSON})
+    as_json = values.pop("json")
+    check_writable(values["out"])
+    metrics = function(**values)
+    if as_json:
+        say_json({**metrics.to_dict(), "folder": str(values["out"])})
     else:
-        show_metrics(metrics, out)
+        show_metrics(metrics, values["out"])
 
 
-def calibrate(
-    run: Positional[Path],
-    data: Path | None = None,
-    flow: Path | None = None,
-    none: str | None = None,
-    false_alarms: float = 0.05,
-    split: Split = "val",
-    views: str = "one",
-    device: Device = "auto",
-    num_workers: int | None = None,
-    json: bool = False,
-) -> None:
-    """Make a run's probabilities believable, and let it answer "none of these".
-
-    Args:
-        run: The run, or a folder with a model.
-        data: The manifest; by default the one that the run was trained on.
-        flow: Folder of `kinesics flow`, for a model that takes flow; by default, without --data, the training's.
-        none: Clips that show none of the classes: another manifest, or a split of this one.
-        false_alarms: The share of these that may be called a class; without any, the share of wrong answers.
-        split: Which videos.
-        views: one, two-clip, ten-by-three, 25x10 or 25x1; as in the predictions to come.
-        device: Where to compute.
-        num_workers: Decoding processes; as many as cores by default.
-        json: Print JSON.
-    """
-    from kinesics.analysis.calibrate import calibrate as run_calibration
+def calibrate(words: list[str]) -> None:
+    """`kinesics calibrate RUN …`."""
+    from kinesics.analysis.calibrate import calibrate as function
     from kinesics.cli.console import say, say_json
     from kinesics.cli.progress import BarListener
 
-    check_writable(run)
-    with BarListener(quiet=json) as watch:
-        found = run_calibration(
-            run,
-            data,
-            flow=flow,
-            none=none,
-            false_alarms=false_alarms,
-            split=split,
-            views=views,
-            device=device,
-            num_workers=num_workers,
-            watch=watch,
-        )
-    if json:
+    types = {"none": Flag(str | None, None)}
+    values = parse(function, words, command="calibrate", positional=("run",), types=types, extra={"json": JSON})
+    as_json = values.pop("json")
+    check_writable(values["run"])
+    with BarListener(quiet=as_json) as listener:
+        found = function(**values, listener=listener)
+    if as_json:
         say_json({**found.calibration.to_dict(), "contract": str(found.contract_path)})
     else:
         say(*found.lines())
 
 
-def predict(
-    run: Positional[Path],
-    videos: Positional[tuple[Path, ...]],
-    out: Path | None = None,
-    annotate: Path | None = None,
-    json: bool = False,
-    top: int = 5,
-    views: str = "one",
-    batch_size: int = 8,
-    device: Device = "auto",
-    num_workers: int | None = None,
-) -> int:
-    """Predict the class of videos, or of all videos below folders.
+def predict(words: list[str]) -> int:
+    """`kinesics predict RUN VIDEO …`."""
+    from kinesics.workers.server import start_server
 
-    Args:
-        run: The run, or a folder with a model.
-        videos: Video files, folders of frames, or folders of videos.
-        out: A file to append JSON lines to; videos that stand in it already are not done again.
-        annotate: A folder for copies of the videos with the answer drawn in.
-        json: Print JSON lines.
-        top: How many classes to print of each.
-        views: one, two-clip, ten-by-three, 25x10 or 25x1.
-        batch_size: Videos a step.
-        device: Where to compute.
-        num_workers: Decoding processes; as many as cores by default.
-    """
+    start_server("kinesics.inference.decoding")  # its imports run while ours do
     from kinesics.cli.predicting import predict_videos
 
-    return predict_videos(run, videos, out, annotate, json, top, views, batch_size, device, num_workers)
+    return predict_videos(words)
 
 
-def models() -> None:
+def list_all_models() -> None:
     """Print the table of systems and backbones."""
+
+
+def models(words: list[str]) -> None:
+    """`kinesics models`."""
+    parse(list_all_models, words, command="models")
     from kinesics.cli.results import show_models
     from kinesics.models.registry import BACKBONES, SYSTEMS, list_models
 
@@ -206,35 +107,28 @@ def cost(words: list[str]) -> int:
     return 0
 
 
-def doctor(json: bool = False) -> int:
-    """Print versions, devices, decoders, optional parts and what is missing.
-
-    Args:
-        json: Print JSON.
-    """
+def doctor(words: list[str]) -> int:
+    """`kinesics doctor`."""
     from kinesics.cli.console import say_json
     from kinesics.cli.results import show_findings
-    from kinesics.diagnosis.doctor import examine
+    from kinesics.diagnosis.doctor import doctor as function
 
-    findings = examine()
-    if json:
+    values = parse(function, words, command="doctor", extra={"json": JSON})
+    findings = function()
+    if values["json"]:
         say_json(findings)
         return int(any(finding.state == "missing" for finding in findings))
     return show_findings(findings)
 
 
-def demo(out: Path = Path("demo"), seed: int = 0) -> None:
-    """Draw puppets, train TSN and TSM on them, test both, predict and annotate a clip.
-
-    Args:
-        out: Folder for all of it.
-        seed: Decides the puppets and the trainings.
-    """
+def demo(words: list[str]) -> None:
+    """`kinesics demo`."""
     from kinesics.cli.console import say
-    from kinesics.cli.progress import BarListener, task_progress
-    from kinesics.demonstration import demo as run_demo
+    from kinesics.cli.progress import BarListener
+    from kinesics.demonstration import demo as function
 
-    check_writable(out)
-    with BarListener() as watch:
-        result = run_demo(out, seed=seed, watch=watch, progress=task_progress)
+    values = parse(function, words, command="demo", types={"out": Flag(Path, Path("demo"))})
+    check_writable(values["out"])
+    with BarListener() as listener:
+        result = function(**values, listener=listener)
     say(*result.lines())

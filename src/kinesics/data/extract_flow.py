@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +18,8 @@ from kinesics.errors import KinesicsError, UserError
 from kinesics.files import remove_unfinished, write_json
 from kinesics.flow.flow_folder import FlowFolder, FlowSettings
 from kinesics.flow.live import flow_between
-from kinesics.flow.methods import Gray, grey, pairs_at_once
+from kinesics.flow.methods import Gray, Method, grey, pairs_at_once
+from kinesics.progress import Listener
 from kinesics.values import VideoItem, VideoReader
 from kinesics.version import __version__
 from kinesics.video.flow_file import STILL, FlowInfo, quantised, write_flow
@@ -26,6 +28,7 @@ from kinesics.workers.limits import Limits
 from kinesics.workers.pool import Alive, WorkerError, WorkerPool
 
 REPORT = "flow.report.json"
+FlowDevice = Literal["auto", "cpu", "cuda"]
 CHUNK = 32
 """Frames decoded at a time."""
 
@@ -67,26 +70,40 @@ class FlowReport:
 def extract_flow(
     data: Path | str,
     out: Path | str,
-    settings: FlowSettings | None = None,
     *,
-    device: str = "auto",
+    method: Method = "tvl1",
+    bound: float = 20.0,
+    short_side: int = 256,
+    warp: bool = False,
+    device: FlowDevice = "auto",
     num_workers: int | None = None,
     stall_seconds: float = 300.0,
     memory_gib: float = 8.0,
-    progress: Callable[[int, int, str], None] | None = None,
+    listener: Listener | None = None,
 ) -> FlowReport:
-    """The flow from each frame to the next of every usable video of the manifest `data`, a file each in `out`.
+    """Extract the optical flow of a manifest's videos.
 
-    A file has as many flows as the video has frames; the last repeats the one before it. Videos whose file is there are
-    not done again, and one that cannot be decoded, ends its process, or gives no frame for `stall_seconds`, is reported
-    and stops nothing else. device: where tvl1 computes: cpu, cuda, or auto for a GPU if there is one.
-    memory_gib: what a process may take for one video; no limit where a GPU computes.
+    A file has as many flows as the video has frames; the last repeats the one before it. A video that cannot be
+    decoded, ends its process, or gives no frame for `stall_seconds`, is reported and stops nothing else.
+
+    Args:
+        data: The manifest.
+        out: Folder for the flow, a file a video; what is there already is kept.
+        method: tvl1 is the papers'; tvl1_opencv is OpenCV's with its own settings; dis is the quickest.
+        bound: Movement that is kept, in pixels; what is farther counts as this far.
+        short_side: Of the pictures that flow is computed on, in pixels.
+        warp: Take the camera's movement out.
+        device: Where tvl1 computes; auto takes a GPU where there is one.
+        num_workers: Videos at a time; one per core by default.
+        stall_seconds: How long a video may give no frame before it is given up.
+        memory_gib: Memory that one video may take, in GiB; no limit where a GPU computes.
+        listener: Hears what is said and how far the work is.
 
     Raises:
-        UserError: no usable videos, no such device, a limit out of range, or `out` holds flow of other settings.
+        UserError: no usable videos, no such device, a setting out of range, or `out` holds flow of other settings.
         KinesicsError: the disk is full or the folder cannot be written.
     """
-    settings, out = settings or FlowSettings(), Path(out)
+    settings, out = FlowSettings(method, bound, short_side, warp), Path(out)
     check_device(device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
@@ -97,8 +114,8 @@ def extract_flow(
         raise UserError(f"{data}: no usable videos")
     folder = FlowFolder.make(out, settings)
     todo = [item for item in items if folder.problem(item.id)]
-    progress = progress or (lambda done, total, name: None)
-    progress(len(items) - len(todo), len(items), "")
+    listener = listener or Listener()
+    listener.advance("flow", len(items) - len(todo), len(items))
     pool = WorkerPool(FlowTask(folder, device), num_workers or num_cores(), limits)
     outcomes: dict[str, FlowOutcome] = {}
     try:
@@ -109,7 +126,8 @@ def extract_flow(
                     where = f"{item.path}: " if isinstance(answer, WorkerError) else ""
                     answer = FlowOutcome(item.id, error=f"{where}{answer}")
                 outcomes[item.id] = answer
-                progress(len(items) - len(todo) + len(outcomes), len(items), Path(item.id).name)
+                num_done = len(items) - len(todo) + len(outcomes)
+                listener.advance("flow", num_done, len(items), Path(item.id).name)
     finally:
         for item in todo:  # what a process had begun when it ended
             remove_unfinished(folder.file(item.id))

@@ -15,6 +15,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Literal
 
 from kinesics.errors import UserError, unknown
 from kinesics.files import read_text, write_text
@@ -24,6 +25,7 @@ from kinesics.video.files import natural_key
 
 COLUMNS = ("path", "label", "split", "fold", "group", "start_seconds", "end_seconds", "status", "num_frames", "fps")
 EXTRA_COLUMNS = ("reason", "digest")
+Split = Literal["train", "val", "test"]
 SPLITS = ("train", "val", "test")
 USABLE = ("", "ok", "partial")
 """Statuses of rows that are trained and tested on; an empty one has not been checked."""

@@ -26,9 +26,10 @@ from kinesics.data.problems import (
     group_problems,
     missing_files,
 )
-from kinesics.data.verify import DECODE_WHOLE, Progress, verify
+from kinesics.data.verify import DECODE_WHOLE, verify
 from kinesics.errors import UserError, unknown
 from kinesics.files import write_json
+from kinesics.progress import Listener
 from kinesics.video.integrity import Check
 from kinesics.workers.limits import Limits
 
@@ -58,7 +59,7 @@ def prepare(
     max_pixels: int | None = None,
     num_workers: int | None = None,
     seed: int = 0,
-    progress: Progress | None = None,
+    listener: Listener | None = None,
     check: str = DECODE_WHOLE,
 ) -> Report:
     """Check a folder or list of labelled videos, and write the manifest that everything else reads.
@@ -91,6 +92,7 @@ def prepare(
         max_pixels: Largest height × width of a frame.
         num_workers: Decoding processes; as many as cores by default.
         seed: Decides the random splits.
+        listener: Hears how far the work is.
 
     Raises:
         UserError: the source cannot be read as asked, `out` is a file of something else, or there are errors and
@@ -120,7 +122,7 @@ def prepare(
         limits=limits,
         workers=num_workers,
         journal=journal,
-        progress=progress,
+        listener=listener,
         check=check,
     )
     entries = [_judged(entry, i in missing) for i, entry in enumerate(entries)]

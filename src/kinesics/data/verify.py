@@ -13,12 +13,12 @@ from kinesics.data.manifest import Row
 from kinesics.data.problems import frame_file
 from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError
+from kinesics.progress import Listener
 from kinesics.video.integrity import Check
 from kinesics.workers.limits import SECONDS_PER_MEGABYTE, Limits
 from kinesics.workers.pool import Alive, WorkerError, WorkerPool
 
 DECODE_WHOLE = "kinesics.video.integrity:decode_whole"
-Progress = Callable[[int, int, str], None]
 
 
 def verify(
@@ -27,7 +27,7 @@ def verify(
     limits: Limits | None = None,
     workers: int | None = None,
     journal: Path | None = None,
-    progress: Progress | None = None,
+    listener: Listener | None = None,
     check: str = DECODE_WHOLE,
 ) -> list[Check]:
     """What decoding the file of each row gave, in their order. The paths of the rows are absolute.
@@ -52,16 +52,15 @@ def verify(
                 results[index] = before
             else:
                 jobs.append(_Job(index, row, key, num_bytes))
-        if progress:
-            progress(len(results), len(rows), "")
+        listener = listener or Listener()
+        listener.advance("checking", len(results), len(rows))
         pool = WorkerPool(task, workers or num_cores(), limits, extra_seconds=_extra_seconds)
         with closing(pool.results(jobs, in_order=False)) as answers:
             for number, answer in answers:
                 job = jobs[number]
                 results[job.index] = _as_check(answer)
                 known.add(job.key, results[job.index])
-                if progress:
-                    progress(len(results), len(rows), frame_file(Path(job.row.path)).name)
+                listener.advance("checking", len(results), len(rows), frame_file(Path(job.row.path)).name)
     return [results[index] for index in range(len(rows))]
 
 

@@ -45,8 +45,11 @@ class Finding:
     hint: str = ""
 
 
-def examine() -> list[Finding]:
-    """All findings about this machine, within some seconds. Never raises for a part that is broken."""
+def doctor() -> list[Finding]:
+    """Print versions, devices, decoders, optional parts and what is missing.
+
+    Gives all findings about this machine, within some seconds. Never raises for a part that is broken.
+    """
     there = [part for part, package in PARTS.items() if not package or importlib.util.find_spec(package)]
     with ThreadPoolExecutor(len(there)) as pool:
         running = [pool.submit(examine_apart, part) for part in there]

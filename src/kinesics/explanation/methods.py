@@ -148,7 +148,7 @@ def stage_of(method: str, model: Recognizer, stage: str | None = None) -> str | 
         own = METHODS[method].stage or model.backbone.heat_stage
         return own if own in mapped else mapped[-1]
     if stage not in mapped:
-        raise UserError(f"--stage: the features of {stage} have no places in {model.name}; {', '.join(mapped)} have")
+        raise UserError(f"stage: the features of {stage} have no places in {model.name}; {', '.join(mapped)} have")
     return stage
 
 

@@ -5,25 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from kinesics.annotation.copies import CopyOrder, annotate_in_worker
 from kinesics.errors import KinesicsError, UserError, VideoError, unknown
-from kinesics.explanation.course import course, write_course
+from kinesics.explanation.course import course as course_of
+from kinesics.explanation.course import write_course
 from kinesics.explanation.film import HeatPaint
 from kinesics.explanation.heat_share import flow_motion, frame_motion, heat_share, share_sentence
-from kinesics.explanation.methods import METHODS, How, enlarged, explain, stage_of
+from kinesics.explanation.methods import METHODS, How, enlarged, stage_of
+from kinesics.explanation.methods import explain as heat_maps
 from kinesics.explanation.shown import Shown, label_number, show
 from kinesics.explanation.views import View, chosen_views
-from kinesics.files import atomic_path
-from kinesics.inference.predictor import Predictor
+from kinesics.files import atomic_path, check_writable
+from kinesics.inference.predictor import Predictor, load_predictor
 from kinesics.plots.saliency import Floats, plot_saliency, scaled
-from kinesics.video.files import distinct_stems
+from kinesics.progress import Listener
+from kinesics.runs.model_file import find_model
+from kinesics.video.files import distinct_stems, find_videos
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Asked:
     """What is to be made of each video. label: None for the model's answer. view: see `views.chosen_views`.
 
     course: also the probability over the video's time, for clips of `window_seconds`.
@@ -41,9 +46,9 @@ class Wanted:
             raise unknown("method", self.method, METHODS)
         if self.how.stage is not None and not METHODS[self.method].uses_stage:
             staged = ", ".join(name for name, method in METHODS.items() if method.uses_stage)
-            raise UserError(f"--stage: {self.method} looks at pixels, not at a stage; {staged} do")
+            raise UserError(f"stage: {self.method} looks at pixels, not at a stage; {staged} do")
         if self.window_seconds is not None and not self.window_seconds > 0:
-            raise UserError(f"--window: wanted seconds above 0, found {self.window_seconds:g}")
+            raise UserError(f"window_seconds is {self.window_seconds:g}; expected seconds above 0")
 
     @property
     def caveat(self) -> str:
@@ -52,7 +57,7 @@ class Wanted:
 
 
 @dataclass(frozen=True)
-class Told:
+class Explained:
     """What became of one video: sentences and files, or why there are none."""
 
     path: Path
@@ -61,37 +66,83 @@ class Told:
     error: str = ""
 
 
-def explain_videos(predictor: Predictor, videos: Sequence[Path], out: Path, wanted: Wanted) -> Iterator[Told]:
-    """A Told a video, in order, as they are done; one that cannot be decoded is told with the reason.
+def explain(
+    run: Path | str,
+    videos: Sequence[Path | str],
+    out: Path | str,
+    *,
+    method: str = "gradcam",
+    label: str | None = None,
+    stage: str | None = None,
+    baseline: Literal["grey", "still"] = "grey",
+    view: str = "all",
+    course: bool = False,
+    window_seconds: float | None = None,
+    device: str = "auto",
+    listener: Listener | None = None,
+) -> Iterator[Explained]:
+    """Show where and when a model looked: heat maps over the frames of videos.
+
+    Gives what became of each video, in order, as they are done.
+
+    Args:
+        run: The run, or a folder with a model.
+        videos: Video files, folders of frames, or folders of videos.
+        out: Folder for the pictures, the annotated copies and the numbers.
+        method: gradcam, gradcam++, cam, guided-gradcam, integrated-gradients or occlusion: see docs/explain.md.
+        label: The class to explain; by default the model's answer.
+        stage: Whose features the map is made of, layer2 to layer5; by default the one measured for the backbone.
+        baseline: What integrated-gradients and occlusion hold a clip against: grey, or its mean frame (still).
+        view: Looks inside the system: all that it has, none, or one by name (docs/explain.md lists them).
+        course: Also the label's probability over the video's time.
+        window_seconds: Length of the clips for that, in seconds; a third of the video by default.
+        device: Where to compute.
+        listener: Hears what is left out, and what the maps cannot say.
+
+    Raises:
+        UserError: no model, no videos, or a method, label, stage or view that it does not have.
+    """
+    listener, out = listener or Listener(), Path(out)
+    asked = Asked(method, label, How(stage, baseline), view, course, window_seconds)
+    check_writable(out)
+    find_model(run)
+    found = find_videos([Path(video) for video in videos])  # a wrong path is told before the model is loaded
+    if found.others:
+        listener.say(found.line())
+    return explain_videos(load_predictor(run, device=device), found.videos, out, asked)
+
+
+def explain_videos(predictor: Predictor, videos: Sequence[Path], out: Path, asked: Asked) -> Iterator[Explained]:
+    """An Explained a video, in order, as they are done; one that cannot be decoded is told with the reason.
 
     Raises:
         UserError: a label, view or map of a stage that the model does not have; told before anything is done.
     """
-    label_number(predictor, wanted.label)
-    stage_of(wanted.method, predictor.model, wanted.how.stage)
-    views = chosen_views(predictor.model, wanted.view)
+    label_number(predictor, asked.label)
+    stage_of(asked.method, predictor.model, asked.how.stage)
+    views = chosen_views(predictor.model, asked.view)
     for path, stem in distinct_stems(videos).items():
         try:
-            yield explain_video(predictor, path, out / stem, wanted, views)
+            yield explain_video(predictor, path, out / stem, asked, views)
         except VideoError as error:
-            yield Told(path, error=str(error))
+            yield Explained(path, error=str(error))
 
 
-def explain_video(predictor: Predictor, path: Path, stem: Path, wanted: Wanted, views: Sequence[View]) -> Told:
+def explain_video(predictor: Predictor, path: Path, stem: Path, asked: Asked, views: Sequence[View]) -> Explained:
     """Write STEM.METHOD.png, .mp4 and .npz, and STEM.VIEW.png and .npz of each view; STEM is a path without suffix."""
-    shown = show(predictor, path, wanted.label)
-    maps = explain(shown.question, wanted.method, wanted.how)
+    shown = show(predictor, path, asked.label)
+    maps = heat_maps(shown.question, asked.method, asked.how)
     if not bool(maps.isfinite().all()):
-        raise KinesicsError(f"{path}: {wanted.method} came to numbers that are not finite")
+        raise KinesicsError(f"{path}: {asked.method} came to numbers that are not finite")
     heat = scaled(enlarged(maps, (shown.question.num_steps, *maps.shape[1:])).numpy())
-    sheet, film, table = (stem.with_name(f"{stem.name}.{wanted.method}.{kind}") for kind in ("png", "mp4", "npz"))
-    stage = stage_of(wanted.method, predictor.model, wanted.how.stage)
-    what = wanted.method + (f" at {stage}" if stage else "")
+    sheet, film, table = (stem.with_name(f"{stem.name}.{asked.method}.{kind}") for kind in ("png", "mp4", "npz"))
+    stage = stage_of(asked.method, predictor.model, asked.how.stage)
+    what = asked.method + (f" at {stage}" if stage else "")
     motion = motion_of(shown)
     share = None if motion is None else heat_share(motion, heat)
     where = share_sentence(share)
     plot_saliency(
-        shown.frames, heat, shown.seconds, shown.title(what), sheet, note=" ".join(filter(None, (where, wanted.caveat)))
+        shown.frames, heat, shown.seconds, shown.title(what), sheet, note=" ".join(filter(None, (where, asked.caveat)))
     )
     plan = predictor.plan
     paint = HeatPaint(heat, shown.seconds, plan.resize, plan.size)
@@ -115,11 +166,11 @@ def explain_video(predictor: Predictor, path: Path, stem: Path, wanted: Wanted, 
         view.picture(shown, arrays, picture)
         write_arrays(numbers, arrays)
         files += [picture, numbers]
-    if wanted.course:
-        picture, table, sentence = write_course(course(predictor, path, wanted.window_seconds), shown.label, stem)
+    if asked.course:
+        picture, table, sentence = write_course(course_of(predictor, path, asked.window_seconds), shown.label, stem)
         lines.append(sentence)
         files += [picture, table]
-    return Told(path, tuple(lines), tuple(files))
+    return Explained(path, tuple(lines), tuple(files))
 
 
 def motion_of(shown: Shown) -> Floats | None:

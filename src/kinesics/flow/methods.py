@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -114,6 +114,7 @@ def needs_contributed() -> None:
         raise UserError("this TV-L1 is in OpenCV's contributed modules: pip install opencv-contrib-python-headless")
 
 
+Method = Literal["tvl1", "tvl1_opencv", "dis", "farneback"]
 METHODS: dict[str, Callable[[], Estimator]] = {
     "tvl1": tvl1,
     "tvl1_opencv": tvl1_by_opencv,

@@ -14,7 +14,7 @@ from kinesics.data.dataset import TestClips
 from kinesics.data.loader import Batches, test_batches, worker_deaths_named
 from kinesics.data.problems import check_there
 from kinesics.models.recognizer import Recognizer
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.values import Scores, VideoItem, one_hot
 from kinesics.video.view_plan import ViewPlan
 
@@ -47,7 +47,7 @@ def score(
     num_workers: int | None = None,
     fabric: Fabric | None = None,
     record: Mapping[str, Any] | None = None,
-    watch: Watch | None = None,
+    listener: Listener | None = None,
     batches: Batches | None = None,
 ) -> Scores:
     """The Scores of `items` under `plan`, in their order, from a model in evaluation mode.
@@ -66,7 +66,7 @@ def score(
         batch_size=batch_size,
         num_workers=num_workers,
         fabric=fabric,
-        progress=(watch or Watch()).scored,
+        listener=listener,
         batches=batches,
     )
     return Scores(
@@ -89,13 +89,13 @@ def apply(
     batch_size: int = 16,
     num_workers: int | None = None,
     fabric: Fabric | None = None,
-    progress: Callable[[int, int], None] | None = None,
+    listener: Listener | None = None,
     batches: Batches | None = None,
 ) -> npt.NDArray[np.float32]:
     """`function` of the views (N, V, T, C, H, W) uint8 of every video, row by row in the order of `items`.
 
     `model`, which the function uses, is in evaluation mode meanwhile. With several devices each takes its share and
-    all get the whole. progress: called with (done, total). batches: see `score`.
+    all get the whole. batches: see `score`.
 
     Raises:
         VideoError: a video cannot be decoded; none is left out in silence.
@@ -110,8 +110,8 @@ def apply(
     with worker_deaths_named(), torch.inference_mode(), fabric.autocast():
         for batch in batches.on(fabric.device):
             rows.update(zip(batch.ids, function(batch.views(plan)).float().cpu().numpy(), strict=True))
-            if progress:
-                progress(min(len(rows) * fabric.world_size, len(items)), len(items))
+            if listener:
+                listener.advance("scoring", min(len(rows) * fabric.world_size, len(items)), len(items))
     model.train(was_training)
     if fabric.world_size > 1:
         shares: list[dict[str, npt.NDArray[np.float32]]] = [{} for _ in range(fabric.world_size)]

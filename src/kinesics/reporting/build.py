@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
+from kinesics.data.manifest import Split
 from kinesics.errors import UserError
 from kinesics.files import write_text
+from kinesics.progress import Listener
 from kinesics.reporting.figures import draw
 from kinesics.reporting.gather import gather
 from kinesics.reporting.page import GENERATOR, render
@@ -17,20 +19,28 @@ def report(
     runs: Sequence[Path | str],
     out: Path | str,
     *,
-    split: str = "test",
+    split: Split = "test",
     views: str = "one",
     data: Path | str | None = None,
     common: bool = False,
     clips: int = 60,
     device: str = "auto",
-    progress: Callable[[int, int, str], None] | None = None,
+    listener: Listener | None = None,
 ) -> Path:
-    """Write the report on `runs` to the folder `out`; gives its page, `out`/index.html.
+    """Write a page on tested runs: figures, confusions with their clips, calibration, cost, how to make them again.
 
-    runs: folders of runs that were tested on `split` with `views`, fused or cross-validated ones, or score files.
-    data: the manifest of the clips; by default the one of the runs' records. common: take the clips that all runs
-    scored, where these differ. clips: how many previews to make, the hardest clips first. device: where latency is
-    measured. progress: called with (done, total, text) as previews are made.
+    The page is `out`/index.html.
+
+    Args:
+        runs: Runs, fused runs, cross-validations, or scores.npz files; the first is what the others are compared with.
+        out: Folder for index.html, its pictures and small copies of the clips.
+        split: Which of the runs' scores.
+        views: Which of the runs' scores.
+        data: The manifest of the clips; by default the one of the runs' records.
+        common: Take the clips that all runs scored, where these differ.
+        clips: How many clips get a preview that plays, the hardest first.
+        device: Where to measure the latency.
+        listener: Hears what is said and how far the work is.
 
     Raises:
         UserError: a run without scores, scores of other clips or classes, or `out` is a file or holds another page.
@@ -43,7 +53,7 @@ def report(
     pictures = draw(gathered, out)
     ranked = sorted(gathered.clips, key=lambda clip: (clip.all_right, -clip.loss))
     items = [clip.item for clip in ranked if clip.item is not None][:clips]
-    previews = write_previews(items, out, progress=progress)
+    previews = write_previews(items, out, listener=listener)
     write_text(out / "index.html", render(gathered, pictures, previews))
     return out / "index.html"
 

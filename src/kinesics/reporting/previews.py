@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from kinesics.annotation.annotate import even_rate
 from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError, VideoError
 from kinesics.files import atomic_path, remove_unfinished
+from kinesics.progress import Listener
 from kinesics.values import VideoItem, VideoReader
 from kinesics.video.reader import open_video, salvaged_if_needed
 from kinesics.video.write import write_video
@@ -46,9 +47,7 @@ class Preview:
     reason: str = ""
 
 
-def write_previews(
-    items: Sequence[VideoItem], out: Path, *, progress: Callable[[int, int, str], None] | None = None
-) -> dict[str, Preview]:
+def write_previews(items: Sequence[VideoItem], out: Path, *, listener: Listener | None = None) -> dict[str, Preview]:
     """A preview of each clip in `out`/previews, by the clip's id; those of an earlier report are removed.
 
     The clips are decoded in worker processes. One that is gone or cannot be decoded has the reason in the place of a
@@ -58,6 +57,7 @@ def write_previews(
     for old in folder.glob("[0-9]" * 4 + ".*"):
         if old.suffix in (".mp4", ".jpg"):
             old.unlink()
+    listener = listener or Listener()
     made: dict[str, Preview] = {}
     orders = [_Order(item, folder, f"{number:04d}") for number, item in enumerate(items)]
     with closing(WorkerPool(_write_ordered, num_cores(), LIMITS).results(orders)) as answers:
@@ -70,8 +70,7 @@ def write_previews(
                 where = "" if isinstance(answer, VideoError) else f"{order.item.path}: "
                 answer = Preview(reason=f"no preview: {where}{answer}")
             made[order.item.id] = answer
-            if progress:
-                progress(index + 1, len(items), order.item.path.name)
+            listener.advance("previews", index + 1, len(items), order.item.path.name)
     return made
 
 

@@ -11,7 +11,7 @@ from kinesics.errors import UserError
 from kinesics.inference.scorer import apply
 from kinesics.models.heads.head import LinearHead
 from kinesics.models.recognizer import Recognizer
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.settings import Recipe
 from kinesics.training.linear import fit_linear
 from kinesics.training.loop import Task
@@ -25,7 +25,7 @@ def start_head(
     recipe: Recipe,
     *,
     fabric: Fabric,
-    watch: Watch | None = None,
+    listener: Listener | None = None,
     num_workers: int | None = None,
 ) -> None:
     """Fit the head's linear layer to the training clips, each seen as in a test, before anything else is trained.
@@ -37,7 +37,7 @@ def start_head(
         UserError: the head is not one linear layer.
         VideoError: a video cannot be decoded.
     """
-    head, watch = model.head, watch or Watch()
+    head, listener = model.head, listener or Listener()
     if not isinstance(head, LinearHead):
         raise UserError(f"{type(head).__name__} is more than one linear layer; train it with --optim.head-start random")
 
@@ -45,7 +45,7 @@ def start_head(
         clips = model.input_norm(views[:, 0])
         return head.summary(model.backbone.forward_stages(clips, head.needs))
 
-    watch.say(f"head: fitted to the {len(task.train)} training clips first")
+    listener.say(f"head: fitted to the {len(task.train)} training clips first")
     features = apply(
         model,
         summary,
@@ -54,7 +54,7 @@ def start_head(
         batch_size=recipe.optim.batch_size,
         num_workers=num_workers,
         fabric=fabric,
-        progress=watch.scored,
+        listener=listener,
     )
     targets = np.array([one_hot(item.labels, len(task.classes)) for item in task.train])
     groups = [item.group or item.id for item in task.train]

@@ -23,7 +23,7 @@ from kinesics.data.transforms import train_transform
 from kinesics.inference.scorer import batches_of, score
 from kinesics.metrics.accuracy import macro_f1
 from kinesics.models.recognizer import Recognizer
-from kinesics.progress import Stop, StopAsked, Watch, graceful_stop
+from kinesics.progress import Listener, Stop, StopAsked, graceful_stop
 from kinesics.runs.checkpoint import Progress, save_checkpoint
 from kinesics.runs.log import RunLog
 from kinesics.runs.model_file import Contract, save_model
@@ -71,7 +71,7 @@ class Trainer:
     recipe: Recipe
     task: Task
     out: Path
-    watch: Watch
+    listener: Listener
     contract: Contract
     log: RunLog
     num_workers: int | None
@@ -87,7 +87,7 @@ def train_model(
     *,
     fabric: Fabric,
     contract: Contract,
-    watch: Watch,
+    listener: Listener,
     log: RunLog,
     resume: bool = False,
     num_workers: int | None = None,
@@ -103,7 +103,7 @@ def train_model(
         KinesicsError: the loss is not a number (the clips are named), or a process that decodes died.
         StopAsked: Ctrl-C; the state was saved.
     """
-    trainer = Trainer(recipe, task, out, watch, contract, log, num_workers, checkpoint_batches)
+    trainer = Trainer(recipe, task, out, listener, contract, log, num_workers, checkpoint_batches)
     model.channels_last()
     if recipe.optim.sync_batch_norm:
         share_statistics(fabric, model)
@@ -170,7 +170,7 @@ def run_epoch(
             "clips_per_second": seen * fabric.world_size / elapsed,
             "data_wait": waited / elapsed,
         }
-        trainer.watch.batch(progress.epoch, number + 1, num_batches, trainer.log.facts)
+        trainer.listener.batch(progress.epoch, number + 1, num_batches, trainer.log.facts)
         if not ends_step or number + 1 == num_batches:
             continue
         due = trainer.checkpoint_batches and (number + 1) % trainer.checkpoint_batches == 0
@@ -220,7 +220,7 @@ def end_epoch(trainer: Trainer, learner: Learner, progress: Progress) -> None:
         trainer.log.write(progress.rows)
     if trained is not None:
         model.load_state_dict(trained)
-    trainer.watch.epoch(row, recipe.optim.epochs)
+    trainer.listener.epoch(row, recipe.optim.epochs)
     fabric.barrier()
 
 
@@ -238,7 +238,7 @@ def validate(trainer: Trainer, model: Recognizer, fabric: Fabric) -> dict[str, f
         plan,
         multi_label=task.multi_label,
         fabric=fabric,
-        watch=trainer.watch,
+        listener=trainer.listener,
         batches=trainer.val_batches,
     )
     losses = clip_losses(

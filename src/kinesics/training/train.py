@@ -21,7 +21,7 @@ from kinesics.files import PathLike, write_json
 from kinesics.models.build import create_model, fixes_steps
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.weights.load import load_weights
-from kinesics.progress import Watch
+from kinesics.progress import Listener
 from kinesics.runs.lock import locked
 from kinesics.runs.log import RunLog, machine, versions, write_record
 from kinesics.runs.model_file import Contract
@@ -44,18 +44,26 @@ def train(
     flow: PathLike | None = None,
     split: TrainSplit = "train",
     resume: bool = False,
-    watch: Watch | None = None,
     device: str = "auto",
     num_workers: int | None = None,
     checkpoint_batches: int = 0,
+    listener: Listener | None = None,
 ) -> Run:
-    """Train on split `train` of the manifest `data`, choose the best epoch by `val`; gives the run in the folder `out`.
+    """Train a recipe on a manifest; the best epoch is chosen by the split `val`.
 
-    flow: the folder of `kinesics flow`, for a recipe that takes flow. split: `all` for a final model that learns from
-    every clip, for all epochs; how good it is, a cross-validation with the same recipe tells.
-    resume: go on with the run in `out`; recipe, data and flow are those of its record where they are None. Its number
-    of epochs may be larger than before, which the record says.
     Under `torchrun` all of its processes train together. A run that ended before its first checkpoint starts again.
+
+    Args:
+        recipe: The settings; the run's own where it is resumed and this is None.
+        data: The manifest that `kinesics prepare` wrote.
+        out: Folder of the run.
+        flow: Folder of `kinesics flow`, for recipes that take flow.
+        split: What to learn from: the split train, or all clips for a final model, without validation.
+        resume: Go on with the run in `out` where it stopped; nothing else is needed. There may be more epochs.
+        device: Where to compute.
+        num_workers: Decoding processes; as many as cores by default.
+        checkpoint_batches: Save the state every so many batches too, not only after each epoch.
+        listener: Hears what is said and how far the work is.
 
     Raises:
         UserError: the manifest, the recipe or the run folder do not fit; the message says why.
@@ -76,7 +84,7 @@ def train(
         manifest,
         Path(out),
         resume=resume,
-        watch=watch,
+        listener=listener,
         device=device,
         num_workers=num_workers,
         checkpoint_batches=checkpoint_batches,
@@ -104,19 +112,19 @@ def train_task(
     out: Path,
     *,
     resume: bool = False,
-    watch: Watch | None = None,
+    listener: Listener | None = None,
     device: str = "auto",
     num_workers: int | None = None,
     checkpoint_batches: int = 0,
 ) -> Run:
     """`train` on videos that are already chosen, such as all folds but one."""
-    watch = watch or Watch()
+    listener = listener or Listener()
     check_modality(recipe.input.modality, manifest)
     if out.is_file():
         raise UserError(f"{out}: is a file; expected a folder for the run")
     check_there([*task.train, *task.val])
     fabric = make_fabric(recipe.optim.precision, device)
-    watch = watch if fabric.is_global_zero else Watch()  # one process speaks for all
+    listener = listener if fabric.is_global_zero else Listener()  # one process speaks for all
     with ExitStack() as held:
         held.enter_context(own_random_state(fabric.device))
         held.enter_context(deterministic_algorithms(recipe.optim.deterministic))
@@ -124,10 +132,10 @@ def train_task(
             held.enter_context(locked(out))
         has_state = check_run_folder(out, recipe, manifest, resume=resume)
         with fabric.rank_zero_first():
-            model = build(recipe, task, watch)
-        announce(recipe, task, fabric, watch)
+            model = build(recipe, task, listener)
+        announce(recipe, task, fabric, listener)
         if recipe.optim.head_start == "probe" and not has_state:
-            start_head(model, task, recipe, fabric=fabric, watch=watch, num_workers=num_workers)
+            start_head(model, task, recipe, fabric=fabric, listener=listener, num_workers=num_workers)
         if fabric.is_global_zero:
             write_records(out, recipe, task, manifest, fabric, has_state=has_state)
         train_model(
@@ -137,7 +145,7 @@ def train_task(
             out,
             fabric=fabric,
             contract=contract_of(recipe, task, manifest, model),
-            watch=watch,
+            listener=listener,
             log=RunLog(out, enabled=fabric.is_global_zero),
             resume=has_state,
             num_workers=num_workers,
@@ -161,20 +169,20 @@ def contract_of(recipe: Recipe, task: Task, manifest: Manifest, model: Recognize
     )
 
 
-def announce(recipe: Recipe, task: Task, fabric: Fabric, watch: Watch) -> None:
+def announce(recipe: Recipe, task: Task, fabric: Fabric, listener: Listener) -> None:
     """Say what is not in the recipe: the scaled learning rate, and classes that flipping does not swap."""
     scale = fabric.world_size * recipe.optim.accumulate
     if scale > 1:
-        watch.say(
+        listener.say(
             f"learning rate {recipe.optim.learning_rate:g} × {scale} = {recipe.optim.learning_rate * scale:g}, for "
             f"{fabric.world_size} devices × {recipe.optim.accumulate} accumulated batches of {recipe.optim.batch_size}"
         )
     for name in unpaired(task.classes) if recipe.input.flip else ():
-        watch.say(f"flip: class '{name}' names a side, and no class is its mirror image; it keeps its label")
+        listener.say(f"flip: class '{name}' names a side, and no class is its mirror image; it keeps its label")
 
 
-def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
-    """The recipe's network with its weights loaded, and `watch` hears what was loaded."""
+def build(recipe: Recipe, task: Task, listener: Listener) -> Recognizer:
+    """The recipe's network with its weights loaded, and `listener` hears what was loaded."""
     torch.manual_seed(keyed_generator("weights", recipe.seed).initial_seed())
     settings = recipe.model
     arguments = {"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments}
@@ -189,7 +197,7 @@ def build(recipe: Recipe, task: Task, watch: Watch) -> Recognizer:
     )
     if settings.weights:
         for line in load_weights(model, settings.weights).lines():
-            watch.say(line)
+            listener.say(line)
     return model
 
 

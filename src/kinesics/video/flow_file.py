@@ -185,7 +185,7 @@ def decoded(
     except (FFmpegError, ValueError) as error:
         raise VideoError(f"{path}: a flow cannot be decoded ({error})") from error
     if num_found < len(wanted):
-        raise VideoError(f"{path}: {num_found} of {len(wanted)} flows can be decoded; the file is cut off", "partial")
+        raise VideoError(f"{path}: {num_found} of {len(wanted)} flows can be decoded; the file is damaged", "partial")
 
 
 def packets_of(container: InputContainer, wanted: Sequence[int]) -> Iterator[tuple[int, Packet[VideoStream]]]:
@@ -206,7 +206,7 @@ def packets_of(container: InputContainer, wanted: Sequence[int]) -> Iterator[tup
             if place >= index:
                 break
         if place != index:
-            return
+            return  # it is missing, and so the file is damaged
         yield index, packet
 
 

@@ -7,7 +7,7 @@ import multiprocessing
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from kinesics.data.puppets.draw import draw_clip
 from kinesics.data.puppets.settings import PuppetSettings
 from kinesics.errors import UserError
 from kinesics.files import read_text, write_json
+from kinesics.progress import Listener
 from kinesics.video.write import write_video
 
 DRAWING = 2
@@ -31,24 +32,24 @@ def make_puppets(
     out: Path,
     settings: PuppetSettings,
     *,
-    workers: int | None = None,
-    progress: Callable[[int, int, str], None] | None = None,
+    num_workers: int | None = None,
+    listener: Listener | None = None,
 ) -> Path:
     """Draw every clip of `settings` into out/clips and list them in out/puppets.csv, whose path is returned.
 
     Columns of the list: label; group, the actor; split, the actor's, so that test bodies are never seen in training.
-    workers: processes, by default one a core. progress: called with (done, total, "clips a second").
+    num_workers: processes, by default one a core.
     Clips that are there are kept, so an interrupted call is taken up where it stopped.
     A script of your own calls it under `if __name__ == "__main__":`, since the processes import the script.
 
     Raises:
-        UserError: `out` holds puppets of other settings, or `workers` is below 1.
+        UserError: `out` holds puppets of other settings, or `num_workers` is below 1.
         KinesicsError: the disk is full or the folder cannot be written.
     """
     from kinesics.data.manifest import Manifest, Row, write_manifest  # here, so that the workers need no torch
 
-    if workers is not None and workers < 1:
-        raise UserError(f"puppets: expected 1 worker or more, found {workers}")
+    if num_workers is not None and num_workers < 1:
+        raise UserError(f"num_workers is {num_workers}; expected a number from 1 up")
     _claim(out, settings)
     jobs = [
         (settings, label, index, out / clip_path(label, index))
@@ -57,11 +58,11 @@ def make_puppets(
     ]
     missing = [job for job in jobs if not job[3].is_file()]
     done, started = len(jobs) - len(missing), time.monotonic()
-    if progress:
-        progress(done, len(jobs), "")
-    for count, _ in enumerate(_run(missing, workers), start=1):
-        if progress:
-            progress(done + count, len(jobs), f"{count / max(time.monotonic() - started, 1e-6):.0f} clips/s")
+    listener = listener or Listener()
+    listener.advance("drawing", done, len(jobs))
+    for count, _ in enumerate(_run(missing, num_workers), start=1):
+        speed = count / max(time.monotonic() - started, 1e-6)
+        listener.advance("drawing", done + count, len(jobs), f"{speed:.0f} clips/s")
     rows = tuple(
         Row(
             path=clip_path(label, index),

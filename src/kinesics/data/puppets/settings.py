@@ -14,14 +14,27 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class PuppetSettings:
-    """How many clips, how large, and how far the puppets move. Values are checked when it is made.
+    """Draw the puppets, the embedded data set: small videos whose classes are told by motion alone.
 
-    amplitude_percent: how far the tip of the moving part travels, between its two extremes, in per cent of the frame's
-    height (`motions.TIPS` names the tip of each class). hand_percent: the same for classes that move a hand, which can
-    go farther than a head; None for no difference. motion_share: how much of the clip a motion takes, at least and at
-    most. idle_percent, jitter_percent: how far every body sways and the camera shakes, alike in all classes.
-    distractors: shapes that move behind the puppet.
-    clips_per_class is also the number of actors: actor i plays clip i of every class.
+    How many clips, how large, and how far the puppets move. Values are checked when it is made.
+
+    Args:
+        size: Height and width in pixels.
+        num_frames: Frames of a clip.
+        fps: Frames a second.
+        amplitude_percent: How far the tip of the moving part travels, between its two extremes, in per cent of the
+            frame's height (`motions.TIPS` names the tip of each class).
+        hand_percent: The same for classes that move a hand, which can go farther than a head; by default no difference.
+        motion_share: How much of the clip a motion takes, at least and at most.
+        seed: The same seed draws the same videos.
+        classes: Which classes; all by default.
+        clips_per_class: Videos of each class, and actors: actor i plays clip i of every class.
+        val_share: Share of the actors whose clips are in the split val.
+        test_share: Share of the actors whose clips are in the split test.
+        distractors: Shapes that move behind the puppet.
+        idle_percent: How far every body sways, alike in all classes, in per cent of the frame's height.
+        jitter_percent: How far the camera shakes, alike in all classes, in per cent of the frame's height.
+        noise: Standard deviation of the pixels' noise, of 255.
     """
 
     size: int = 64
