@@ -29,7 +29,8 @@ class VideoItem:
     """One labelled video: a file, a folder of frames or a frame pattern (`clip/img_{:05d}.jpg`), whole or a part of it.
 
     `labels` are class indices: one, several (multi-label) or none (unknown). `fps` is needed of frame folders only.
-    `is_partial`: some of its frames cannot be decoded; it is read as if it had only the others. `digest`: tells its
+    `is_partial`: some of its frames cannot be decoded; it is read as if it had only the others. `is_flow`: the file
+    holds optical flow. `digest`: tells its
     content, and the part of it, whatever its path; empty where it is not known.
     `index_folder`: where its frame index is kept between openings.
     """
@@ -42,6 +43,7 @@ class VideoItem:
     fps: float | None = None
     group: str = ""
     is_partial: bool = False
+    is_flow: bool = False
     digest: str = ""
     index_folder: Path | None = None
 

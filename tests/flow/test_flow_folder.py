@@ -21,8 +21,7 @@ from kinesics.flow.flow_folder import FlowFolder, FlowSettings
 from kinesics.recipes import recipe
 from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.training.train import train
-from kinesics.video.flow_file import FlowInfo, write_flow
-from kinesics.video.reader import open_video
+from kinesics.video.flow_file import FlowInfo, FlowReader, write_flow
 from kinesics.video.sampling import segment_indices
 
 test_crops.__test__ = False  # type: ignore[attr-defined]
@@ -49,7 +48,7 @@ def test_a_clip_of_flow_has_two_channels_a_frame(tiny_set: Path, flow: Path) -> 
     clip, indices, seconds = read_clip(item, 48, lambda n: segment_indices(n, 3, frames_per_segment=5))
     assert clip.shape == (3, 10, 48, 48)
     assert indices.shape == seconds.shape == (3, 5)
-    reader = open_video(item.path)
+    reader = FlowReader(item.path)
     assert (reader.num_frames, reader.height, reader.width) == (12, 32, 32)
     assert reader.fps == pytest.approx(12)
     assert torch.equal(reader.frames_at(torch.tensor([7, 2, 7]))[0], reader.frames_at(torch.tensor([7]))[0])

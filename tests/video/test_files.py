@@ -11,9 +11,9 @@ import pytest
 
 from kinesics.data.importers.folder import import_folder
 from kinesics.data.importers.source import Options
-from kinesics.errors import UserError
+from kinesics.errors import UserError, VideoError
 from kinesics.video.files import distinct_stems, find_videos
-from kinesics.video.flow_file import FlowInfo, FlowReader, write_flow
+from kinesics.video.flow_file import FlowInfo, write_flow
 from kinesics.video.integrity import decode_whole
 from kinesics.video.reader import open_video
 from tests.video.films import film
@@ -31,7 +31,8 @@ def test_flow_files_are_known_by_their_content(tmp_path: Path) -> None:
     assert found.others == (folder / "a.flow.mkv", folder / "renamed.mkv")
     with pytest.raises(UserError, match=r"renamed\.mkv: a flow file, not a video"):
         find_videos([folder / "renamed.mkv"])
-    assert isinstance(open_video(folder / "a.flow.mkv"), FlowReader)
+    with pytest.raises(VideoError, match=r"a\.flow\.mkv: holds optical flow, not pictures"):
+        open_video(folder / "a.flow.mkv")
     assert open_video(folder / "b.flow.mkv").num_frames == 6
     assert decode_whole(folder / "renamed.mkv").reason == "a flow file, not a video"
     imported = import_folder(tmp_path, Options())

@@ -13,7 +13,6 @@ import torch
 from kinesics.errors import UserError, VideoError
 from kinesics.video import flow_file
 from kinesics.video.flow_file import FlowInfo, FlowReader, pixels, quantised, read_flow, read_info, write_flow
-from kinesics.video.reader import open_video
 
 INFO = FlowInfo(id="a/b.mp4", method="dis", bound=20.0, height=9, width=13, num_frames=5, version="0")
 
@@ -119,7 +118,7 @@ def test_late_frames_are_found_without_reading_those_before(
                 yield packet
 
     monkeypatch.setattr(flow_file, "open_container", counted)
-    reader = open_video(tmp_path / "x.flow.mkv")
+    reader = FlowReader(tmp_path / "x.flow.mkv")
     frames = reader.frames_at(torch.tensor(wanted))
     assert np.array_equal(frames.numpy(), values[wanted])
     assert opened == 1

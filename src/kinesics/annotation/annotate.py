@@ -16,8 +16,9 @@ import torch
 from numpy.typing import NDArray
 
 from kinesics.errors import UserError
-from kinesics.values import Prediction, VideoReader
-from kinesics.video.reader import open_video
+from kinesics.values import Prediction
+from kinesics.video.reader import Reader, open_video, salvaged_if_needed
+from kinesics.video.sound import sound_of
 from kinesics.video.write import write_video
 
 Frame = NDArray[np.uint8]
@@ -32,8 +33,6 @@ MIN_WIDTH, MIN_HEIGHT, MAX_SIDE = 320, 180, 3840
 """Smaller frames are enlarged by a whole number, so that text can be read; never beyond the largest side."""
 SHADE = 90
 """How much of the picture shines through behind the text, of 256."""
-HELD_BYTES = 192 << 20
-"""How much of a video is decoded at once."""
 
 
 def annotate(
@@ -47,10 +46,16 @@ def annotate(
     """Write to `out` (.mp4) a copy of a video with its prediction drawn in; gives `out`.
 
     All frames are kept, at their size (tiny ones enlarged) and at the rate that keeps the duration; where frames came
-    at uneven times, the copy spaces them evenly. There is no sound. Labels above one half are shown, or the best one.
-    The line below them is the video's time; a tick stands where the model looked and lights up when it is passed.
-    fps: of a folder of frames. paint: what is done to each frame before it is enlarged and written on. Memory does not
-    grow with the video's length.
+    at uneven times, the copy spaces them evenly. Of a damaged video the copy has the frames that can be decoded. The
+    sound is kept. Labels above one half are shown, or the best one. The line below them is the video's time; a tick
+    stands where the model looked and lights up when it is passed. Memory does not grow with the video's length.
+
+    Args:
+        video: A video, a folder of frames or a frame pattern.
+        prediction: What is drawn in.
+        out: The copy, an .mp4 file.
+        fps: Frames a second of a folder of frames.
+        paint: What is done to each frame before it is enlarged and written on.
 
     Raises:
         UserError: `out` is the video itself or no .mp4.
@@ -59,15 +64,24 @@ def annotate(
     video, out = Path(video), Path(out)
     if out.resolve() == video.resolve():
         raise UserError(f"{out}: is the video itself; name another file for the annotated copy")
-    reader = open_video(video, fps=fps, exact=True)
-    try:
-        write_video(out, drawn(reader, prediction, paint), fps=even_rate(reader))
-    finally:
-        reader.close()
+    salvaged_if_needed(lambda salvage: _write_copy(video, prediction, out, fps, paint, salvage))
     return out
 
 
-def even_rate(reader: VideoReader) -> float:
+def _write_copy(
+    video: Path, prediction: Prediction, out: Path, fps: float | None, paint: Paint | None, salvage: bool
+) -> None:
+    reader = open_video(video, fps=fps, exact=True, salvage=salvage)
+    sound = sound_of(video)
+    try:
+        write_video(out, drawn(reader, prediction, paint), fps=even_rate(reader), sound=sound)
+    finally:
+        reader.close()
+        if sound:
+            sound.close()
+
+
+def even_rate(reader: Reader) -> float:
     """Frames a second that keep the duration: the stream's own unless that is wrong by more than 2 %."""
     if reader.duration_seconds <= 0:
         return reader.fps
@@ -75,25 +89,24 @@ def even_rate(reader: VideoReader) -> float:
     return reader.fps if abs(rate / reader.fps - 1) <= 0.02 else rate
 
 
-def drawn(reader: VideoReader, prediction: Prediction, paint: Paint | None = None) -> Iterator[Frame]:
+def drawn(reader: Reader, prediction: Prediction, paint: Paint | None = None) -> Iterator[Frame]:
     """All frames of a video, (H, W, 3) each, painted over if asked for, with the prediction drawn in."""
-    factor = enlargement(reader.height, reader.width)
-    height, width = factor * reader.height, factor * reader.width
-    banner = make_banner(prediction, height, width)
-    ends = reader.seconds_at(torch.tensor([0, reader.num_frames - 1])).tolist()
+    times = reader.seconds_at(torch.arange(reader.num_frames)).tolist()
+    ends = times[0], times[-1]
     ticks = [share(seconds, ends) for seconds in prediction.frame_seconds]
-    step = max(1, HELD_BYTES // (3 * reader.height * reader.width))
-    for start in range(0, reader.num_frames, step):
-        indices = torch.arange(start, min(start + step, reader.num_frames))
-        seconds = reader.seconds_at(indices).tolist()
-        for frame_CHW, now in zip(reader.frames_at(indices), seconds, strict=True):
-            frame = np.ascontiguousarray(frame_CHW.permute(1, 2, 0).numpy())
-            frame = paint(frame, now) if paint else frame
-            if factor > 1:
-                frame = cv2.resize(frame, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.uint8)
-            banner.put_on(frame)
-            draw_timeline(frame, ticks, share(now, ends), banner.pad)
-            yield frame
+    banner = None
+    for picture, now in zip(reader.in_order(), times, strict=True):
+        frame = np.array(picture)  # to draw on
+        height, width = frame.shape[:2]
+        factor = enlargement(height, width)
+        banner = banner or make_banner(prediction, factor * height, factor * width)
+        frame = paint(frame, now) if paint else frame
+        if factor > 1:
+            size = (factor * width, factor * height)
+            frame = cv2.resize(frame, size, interpolation=cv2.INTER_CUBIC).astype(np.uint8)
+        banner.put_on(frame)
+        draw_timeline(frame, ticks, share(now, ends), banner.pad)
+        yield frame
 
 
 def share(seconds: float, ends: Sequence[float]) -> float:

@@ -17,7 +17,8 @@ from kinesics.errors import VideoError
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.flow.live import LiveFlow
 from kinesics.settings import InputConfig
-from kinesics.values import Sample, VideoItem, one_hot
+from kinesics.values import Sample, VideoItem, VideoReader, one_hot
+from kinesics.video.flow_file import FlowReader
 from kinesics.video.reader import open_video, salvaged_if_needed
 from kinesics.video.sampling import dense_indices, segment_indices
 from kinesics.video.view_plan import ViewPlan
@@ -167,16 +168,19 @@ def _read_clip(
     max_pixels: int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `read_clip`; a damaged frame of a video that is not marked as partial raises."""
-    reader = open_video(
-        item.path,
-        short_side=flow.short_side if flow else short_side,
-        start_seconds=item.start_seconds,
-        end_seconds=item.end_seconds,
-        fps=item.fps,
-        salvage=item.is_partial,
-        max_pixels=max_pixels,
-        index_folder=item.index_folder,
-    )
+    if item.is_flow:
+        reader: VideoReader = FlowReader(item.path, short_side)
+    else:
+        reader = open_video(
+            item.path,
+            short_side=flow.short_side if flow else short_side,
+            start_seconds=item.start_seconds,
+            end_seconds=item.end_seconds,
+            fps=item.fps,
+            salvage=item.is_partial,
+            max_pixels=max_pixels,
+            index_folder=item.index_folder,
+        )
     if flow:
         reader = LiveFlow(reader, flow, short_side)
     try:

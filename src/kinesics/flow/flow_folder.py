@@ -104,6 +104,6 @@ class FlowFolder:
             more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
             raise UserError(f"{self.path}: no flow of {len(problems)} of {len(items)} videos: {said}{more}")
         return [
-            replace(item, path=self.file(item.id), start_seconds=None, end_seconds=None, is_partial=False)
+            replace(item, path=self.file(item.id), start_seconds=None, end_seconds=None, is_partial=False, is_flow=True)
             for item in items
         ]

@@ -107,6 +107,10 @@ class FrameFolder:
                 )
             yield index, resized(picture, self.size)
 
+    def in_order(self) -> Iterator[Picture]:
+        """All frames in their order. Raises VideoError as `pictures` does."""
+        return (picture for _, picture in self.pictures(range(len(self.files))))
+
     def close(self) -> None:
         """Nothing stays open."""
 

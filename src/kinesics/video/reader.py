@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -15,17 +15,17 @@ import torch
 from torch import Tensor
 
 from kinesics.errors import UserError, VideoError, unknown
-from kinesics.values import VideoReader
 from kinesics.video import torchcodec
 from kinesics.video.convert import Converter, Picture, fit, upright_size
 from kinesics.video.demux import PacketFile
-from kinesics.video.flow_file import FlowReader
 from kinesics.video.frame_files import FrameFolder, is_frames
 from kinesics.video.open import holds_flow
 from kinesics.video.trim import part_of
 
 Result = TypeVar("Result")
 DECODERS = ("pyav", "torchcodec")
+MOST_EARLY = 32
+"""Frames that may come before the one that is due; codecs reorder at most 16."""
 
 
 def open_video(
@@ -40,10 +40,8 @@ def open_video(
     salvage: bool = False,
     max_pixels: int | None = None,
     index_folder: Path | None = None,
-) -> VideoReader:
+) -> Reader:
     """A reader of the frames of `path`: a video file, a folder of frames, or a pattern `clip/img_{:05d}.jpg`.
-
-    Of a flow file (`flow_file`) the frames are flow, (T, 2, H, W); only `short_side` means something then.
 
     short_side: decode straight to this short side in pixels, also where the video is smaller; the aspect is kept.
     start_seconds, end_seconds: a part of the video, counted from its first frame; the end is exclusive.
@@ -57,11 +55,11 @@ def open_video(
     index_folder: where to keep the frame index of a long file, so that it is opened at once the next time.
 
     Raises:
-        VideoError: it cannot be decoded; `status` says how (`error`, `no_video`, `no_frames`).
+        VideoError: it cannot be decoded; `status` says how (`error`, `no_video`, `no_frames`). A flow file is none.
         UserError: an unknown decoder, one that is not installed, or a size or rate that cannot be.
     """
     if holds_flow(path):
-        return FlowReader(path, short_side)
+        raise VideoError(f"{path}: holds optical flow, not pictures; name the video itself")
     if decoder not in DECODERS:
         raise unknown("decoder", decoder, DECODERS)
     if short_side is not None and short_side < 1:
@@ -114,6 +112,9 @@ class Source(Protocol):
 
     def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """The wanted frames, which rise, in any order. Raises VideoError where one cannot be had."""
+
+    def in_order(self) -> Iterator[Picture]:
+        """All frames in their order, each decoded once. Raises VideoError where one cannot be had."""
 
     def close(self) -> None:
         """Free what is open."""
@@ -174,6 +175,10 @@ class Reader:
         for frame, place in zip(frames, places.tolist(), strict=True):
             frame[:] = pictures[wanted[place]]
         return torch.from_numpy(frames).permute(0, 3, 1, 2)
+
+    def in_order(self) -> Iterator[Picture]:
+        """All frames (H, W, 3) uint8 in their order, each decoded once. Raises VideoError where one cannot be had."""
+        return islice(self._open().in_order(), self._first, self._first + self.num_frames)
 
     def seconds_at(self, indices: Tensor) -> Tensor:
         """(T,) int64 → (T,) float64, the time of each frame, counted from the first frame of the file."""
@@ -242,8 +247,30 @@ class VideoFile:
                 self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
             yield missing.pop(packet), self._converter.rgb(frame, self._size)
         if missing:
-            first = min(missing.values())
-            raise VideoError(f"{self.path}: frame {first} of {len(self.packets)} cannot be decoded", "partial")
+            raise self._damaged(min(missing.values()))
+
+    def in_order(self) -> Iterator[Picture]:
+        """See Source."""
+        numbers = {packet: number for number, packet in enumerate(self.packets.tolist())}
+        early: dict[int, Picture] = {}  # decoders give frames nearly in their order
+        due = 0
+        for frame in self._file.sequence(0, self._file.num_packets):
+            number = numbers.get(int(frame.pts or 0))
+            if number is None or number < due:
+                continue
+            if self._size is None:
+                self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
+            early[number] = self._converter.rgb(frame, self._size)
+            while due in early:
+                yield early.pop(due)
+                due += 1
+            if len(early) > MOST_EARLY:
+                break
+        if due < len(numbers):
+            raise self._damaged(due)
+
+    def _damaged(self, number: int) -> VideoError:
+        return VideoError(f"{self.path}: frame {number} of {len(self.packets)} cannot be decoded", "partial")
 
     def close(self) -> None:
         """Free the decoder."""

@@ -65,6 +65,11 @@ class TorchcodecFile:
         for index, picture in zip(wanted, frames, strict=True):
             yield index, resized(np.asarray(picture, dtype=np.uint8), self.size)
 
+    def in_order(self) -> Iterator[Picture]:
+        """See Source."""
+        for number in range(len(self.seconds)):
+            yield from (picture for _, picture in self.pictures([number]))
+
     def close(self) -> None:
         """Free the decoder."""
         del self._decoder

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from kinesics.errors import KinesicsError, UserError, unknown
 from kinesics.files import atomic_path
+from kinesics.video.sound import Sound
 
 CODECS = ("libx264", "libopenh264", "mpeg4")
 """In the order they are tried. The first two are H.264; browsers do not play the last, every desktop player does."""
@@ -34,6 +35,7 @@ def write_video(
     tune: str | None = None,
     keyframe_every: int = 24,
     threads: int = 0,
+    sound: Sound | None = None,
 ) -> int:
     """Write `frames` to `path` (.mp4) and say how many there were.
 
@@ -42,6 +44,7 @@ def write_video(
     The pictures are BT.601, limited range, with sRGB primaries, and tagged so; colours come back with any reader.
     codec: one of CODECS, by default the first that this build of PyAV has. crf: 0 (lossless) to 51, 18 looks the same
     as the source. preset, tune: x264's. threads: 0 is one a core; the bytes of the file depend on it.
+    sound: is written beside the frames, and ends with them.
 
     The file appears when it is complete; a failure, also of `frames`, leaves nothing.
 
@@ -71,7 +74,9 @@ def write_video(
     ):
         stream = cast(VideoStream, container.add_stream(name, rate=_rate(fps), options=options))
         _configure(stream.codec_context, first.shape, keyframe_every, threads, crf)
-        return _encode(container, stream, first, checked)
+        if sound:
+            sound.add_to(container)
+        return _encode(container, stream, first, checked, sound)
 
 
 def available_codec() -> str:
@@ -114,7 +119,13 @@ def _configure(context: Any, shape: tuple[int, ...], keyframe_every: int, thread
         context.bit_rate = int(context.width * context.height * 25 * 0.2 * 2 ** ((20 - crf) / 6))
 
 
-def _encode(container: Any, stream: VideoStream, first: NDArray[np.uint8], rest: Iterator[NDArray[np.uint8]]) -> int:
+def _encode(
+    container: Any,
+    stream: VideoStream,
+    first: NDArray[np.uint8],
+    rest: Iterator[NDArray[np.uint8]],
+    sound: Sound | None,
+) -> int:
     reformatter = VideoReformatter()
     odd = (first.shape[0] % 2, first.shape[1] % 2)
     count = 0
@@ -134,6 +145,8 @@ def _encode(container: Any, stream: VideoStream, first: NDArray[np.uint8], rest:
         picture.time_base = 1 / stream.codec_context.framerate
         container.mux(stream.encode(picture))
         count += 1
+        if sound:
+            sound.write_until(container, count / float(stream.codec_context.framerate))
         frame = next(rest, None)
     container.mux(stream.encode(None))
     return count
