@@ -15,7 +15,7 @@ from kinesics.files import check_writable
 from kinesics.inference.classifier import Outcome
 from kinesics.inference.decoding import LIMITS
 from kinesics.inference.predictor import load
-from kinesics.inference.results_file import remaining, write_predictions
+from kinesics.inference.results_file import file_format, remaining, write_predictions
 from kinesics.progress import Listener
 from kinesics.runs.ensemble_file import holds_ensemble
 from kinesics.runs.model_file import find_model
@@ -63,7 +63,7 @@ def predict(
     Args:
         run: The run, a folder with a model, a cross-validation or a folder that `fuse` wrote.
         videos: Video files, folders of frames, or folders of videos.
-        out: A file to append JSON lines to; videos that stand in it already are not done again.
+        out: A file to append answers to, a table (.csv) or JSON lines (.jsonl); what is in it is not done again.
         annotate: A folder for copies of the videos with the answer drawn in.
         views: one, two-clip, ten-by-three, 25x10 or 25x1.
         top: How many classes to tell of each video.
@@ -83,6 +83,8 @@ def predict(
     for path in (into, folder):
         if path is not None:
             check_writable(path)
+    if into is not None:
+        file_format(into)
     if not holds_ensemble(run):
         find_model(run)
     found = find_videos([Path(video) for video in videos])  # an error of a path comes before the model is loaded

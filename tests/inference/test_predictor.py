@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import json
 import multiprocessing
@@ -333,6 +334,50 @@ def test_a_last_line_that_lost_only_its_end_is_kept(tmp_path: Path) -> None:
     assert [json.loads(line)["path"] for line in out.read_text().splitlines()] == ["/v/a.mp4", "/v/b.mp4"]
 
 
+def test_a_table_is_written_row_by_row_and_taken_up_again(
+    predictor: Predictor, clips: list[Path], tmp_path: Path
+) -> None:
+    out, maker = tmp_path / "out.csv", predictor.maker()
+    bad = tmp_path / 'bad, "one"\nof two lines.mp4'
+    bad.write_text("x")
+    order = [clips[0], bad, clips[1], clips[2]]
+    list(write_predictions(predictor.predict_many(order[:3], num_workers=1), out, maker))
+    whole = out.read_bytes()
+    with out.open(newline="", encoding="utf-8") as file:
+        table = list(csv.DictReader(file))
+    assert [row["path"] for row in table] == [str(path) for path in order[:3]]
+    assert [row["status"] for row in table] == ["ok", "error", "ok"]
+    assert table[0]["label"] == next(predictor.predict_many([clips[0]])).prediction.label  # type: ignore[union-attr]
+    assert "nicken – ja" in table[0]["labels"]
+    assert {row["model"] for row in table} == {maker}
+    assert remaining(order, out, maker) == [clips[2]]
+    last = whole.rindex(str(clips[1]).encode())
+    for cut in range(last, len(whole)):  # killed in the middle of the third row
+        out.write_bytes(whole[:cut])
+        assert remaining(order, out, maker) == [clips[1], clips[2]], whole[last:cut]
+    list(write_predictions(predictor.predict_many(remaining(order, out, maker), num_workers=1), out, maker))
+    assert out.read_bytes().startswith(whole)
+    assert remaining(order, out, maker) == []
+    with pytest.raises(UserError, match=r"out\.csv, line 2: written by another model"):
+        remaining(order, out, "0" * 12)
+
+
+@pytest.mark.parametrize(
+    "content", ["path,label\n", "hello\n", "a,b,c\n1,2,3\n", "path,label,probability\nx,y,1\n", "\xff\n"]
+)
+def test_a_foreign_table_is_refused_and_left_alone(tmp_path: Path, content: str) -> None:
+    out = tmp_path / "out.csv"
+    out.write_text(content, encoding="latin-1")
+    with pytest.raises(UserError, match=r"out\.csv, line 1: not "):
+        list(write_predictions([Outcome(Path("/v/a.mp4"), None, "x", "error")], out))
+    assert out.read_text(encoding="latin-1") == content
+
+
+def test_an_ending_that_says_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"out\.txt: expected a name that ends in \.csv, or in \.jsonl"):
+        remaining([], tmp_path / "out.txt")
+
+
 @pytest.mark.parametrize(
     "content",
     ["hello", "a,b\n1,2\n", '{"a": 1}\n', '{"path": "/v/a.mp4"}\n', "[]\n", '{"path": 3, "label": "x"}\n', b"\xff\xfe"],
@@ -352,7 +397,7 @@ def test_answers_of_two_models_are_not_mixed(predictor: Predictor, clips: list[P
     assert predictor.maker() == predictor.maker("one") != predictor.maker("two-clip")
     with pytest.raises(UserError, match="line 1: written by another model or other views"):
         done_paths(out, predictor.maker("two-clip"))
-    with pytest.raises(UserError, match="not a file; wanted one"):
+    with pytest.raises(UserError, match="not a file; expected one"):
         done_paths(tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Predictions as JSON lines: one object a video, written as they come, taken up again where they stopped.
+"""Predictions in a file, written as they come and taken up again where they stopped: JSON lines, or CSV by its ending.
 
     {"path": "/v/a.mp4", "label": "nod", "probability": 0.93, "labels": {"nod": 0.93, "shake": 0.04, …},
      "over_half": ["nod"], "frames": [3, 9, …], "seconds": [0.12, 0.36, …], "model": "0c1d2e3f4a5b"}
@@ -18,12 +18,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from io import RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from kinesics.errors import KinesicsError, UserError
 from kinesics.files import to_json
-from kinesics.inference.predictor import Outcome
+from kinesics.inference.classifier import Outcome
+from kinesics.inference.results_csv import header, rows, to_row
 
+JSON_ENDINGS = (".jsonl", ".json", ".ndjson")
 OPENING = '{"path": '
 """How each line begins, by which a half-written one is told from another program's file."""
 
@@ -77,9 +79,12 @@ def write_predictions(outcomes: Iterable[Outcome], out: Path, maker: str = "") -
     except OSError as error:
         raise KinesicsError(f"cannot write {out}: {error.strerror or error}") from error
     with file:
-        _put(file, out, b"\n" if before.ends_open else b"", cut_at=before.num_bytes)
+        is_csv = file_format(out) == "csv"
+        beginning = b"\n" if before.ends_open else header() if is_csv and not before.num_bytes else b""
+        _put(file, out, beginning, cut_at=before.num_bytes)
         for outcome in outcomes:
-            _put(file, out, to_line(outcome, maker).encode() + b"\n")
+            answer = to_dict(outcome, maker)
+            _put(file, out, to_row(answer) if is_csv else to_json(answer, indent=None).encode() + b"\n")
             yield outcome
 
 
@@ -108,18 +113,35 @@ def done_paths(out: Path, maker: str = "") -> frozenset[str]:
     return read_written(out, maker).paths
 
 
+def file_format(out: Path) -> Literal["csv", "jsonl"]:
+    """How answers are written into `out`, by its ending. Raises UserError for another ending."""
+    ending = out.suffix.lower()
+    if ending == ".csv":
+        return "csv"
+    if ending in JSON_ENDINGS:
+        return "jsonl"
+    raise UserError(f"{out}: expected a name that ends in .csv, or in {', '.join(JSON_ENDINGS)} for JSON lines")
+
+
 def read_written(out: Path, maker: str = "") -> Written:
     """What `out` holds, line by line; nothing is changed."""
+    if out.exists() and not out.is_file():
+        raise UserError(f"{out}: not a file; expected one for answers")
+    is_csv = file_format(out) == "csv"
     paths, num_bytes, ends_open = set(), 0, False
     try:
-        if out.exists() and not out.is_file():
-            raise UserError(f"{out}: not a file; wanted one for JSON lines")
         file = out.open("rb")
     except FileNotFoundError:
         return Written(frozenset(), 0)
     except OSError as error:
-        raise UserError(f"{out}: {error.strerror or error}; wanted a file for JSON lines") from None
+        raise UserError(f"{out}: {error.strerror or error}; expected a file for answers") from None
     with file:
+        if is_csv:
+            for row in rows(file, out):
+                _check_maker(row.model, maker, out, row.line)
+                paths.add(row.path)
+                num_bytes = row.end
+            return Written(frozenset(paths), num_bytes)
         for number, line in enumerate(file, 1):
             whole = line.endswith(b"\n")
             answer = _parsed(line)
@@ -127,16 +149,19 @@ def read_written(out: Path, maker: str = "") -> Written:
                 if not whole and _begun(line):
                     break
                 raise UserError(f"{out}, line {number}: not an answer of `kinesics predict`; name another file")
-            if maker and answer.get("model") != maker:
-                found = answer.get("model", "unknown")
-                raise UserError(
-                    f"{out}, line {number}: written by another model or other views or calibration "
-                    f"({found}, this is {maker}); name another file"
-                )
+            _check_maker(str(answer.get("model", "")), maker, out, number)
             paths.add(str(answer["path"]))
             num_bytes += len(line)
             ends_open = not whole
     return Written(frozenset(paths), num_bytes, ends_open)
+
+
+def _check_maker(found: str, maker: str, out: Path, line: int) -> None:
+    if maker and found != maker:
+        raise UserError(
+            f"{out}, line {line}: written by another model or other views or calibration "
+            f"({found or 'unknown'}, this is {maker}); name another file"
+        )
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
