@@ -24,7 +24,7 @@ from kinesics.explanation.heat_share import heat_share
 from kinesics.explanation.methods import METHODS, How, enlarged, explain
 from kinesics.explanation.run import motion_of
 from kinesics.explanation.shown import show
-from kinesics.inference.predictor import load
+from kinesics.inference.predictor import load_predictor
 from kinesics.plots.saliency import scaled
 from kinesics.recipes import recipe
 from kinesics.runs.checkpoint import CHECKPOINT
@@ -59,7 +59,7 @@ def recipe_for(backbone: str, weights: str | None, few: bool, epochs: int | None
 
 def shares(run: Path, videos: list[Path]) -> dict[tuple[str, str | None], list[float]]:
     """The share of each case for each video of a run, for the model's own answer."""
-    predictor = load(run)
+    predictor = load_predictor(run)
     found: dict[tuple[str, str | None], list[float]] = {case: [] for case in CASES}
     for path in videos:
         shown = show(predictor, path)
@@ -95,7 +95,7 @@ def main() -> None:
             train(
                 recipe_for(backbone, weights, flags.few, flags.epochs), data, run, resume=(run / CHECKPOINT).is_file()
             )
-        metrics, _ = test(run, data)
+        metrics = test(run, data).metrics
         found = shares(find_model(run), videos)
         cells = [f"{np.median(values):.2f} ({np.mean(np.array(values) > 1):.0%})" for values in found.values()]
         lines.append(f"| {backbone} | {metrics.value('top1'):.0%} of {len(items)} | {' | '.join(cells)} |")

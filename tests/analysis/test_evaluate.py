@@ -48,10 +48,11 @@ def test_a_wrong_hierarchy_is_told_before_any_video_is_scored(tiny_set: Path, tm
 
 def test_calibration_changes_the_error_and_not_the_logits(tiny_set: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
-    before, folder = run_test(run, tiny_set, split="train", device="cpu", num_workers=0)
+    tested = run_test(run, tiny_set, split="train", device="cpu", num_workers=0)
+    before, folder = tested.metrics, tested.folder
     logits = Scores.load(folder / "scores.npz").logits
     found = calibrate(run, tiny_set, split="train", device="cpu", num_workers=0).calibration
-    after, _ = run_test(run, tiny_set, split="train", device="cpu", num_workers=0)
+    after = run_test(run, tiny_set, split="train", device="cpu", num_workers=0).metrics
     assert np.allclose(Scores.load(folder / "scores.npz").logits, logits, atol=1e-5)
     assert before.calibration_error == pytest.approx(found.error_before, abs=1e-4)
     assert after.calibration_error == pytest.approx(found.error_after, abs=1e-4)

@@ -66,6 +66,6 @@ def test_training_testing_and_predicting_take_partial_clips(damaged: Path, tmp_p
     recipe = tiny_recipe("tsn").with_changes(input={"num_segments": 8}, optim={"epochs": 3})
     run = train(recipe, data, tmp_path / "run", device="cpu", num_workers=0)
     assert json.loads((tmp_path / "run/run.json").read_text())["status"]["partial"] == 2
-    metrics, _ = test_run(run, device="cpu", num_workers=0)
+    metrics = test_run(run, device="cpu", num_workers=0).metrics
     assert metrics.num_videos == 3
     assert load(run, device="cpu").predict(damaged).label in ("left", "right")

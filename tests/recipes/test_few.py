@@ -23,7 +23,7 @@ def test_few_clips_are_enough_for_order(tiny_set: Path, tmp_path: Path) -> None:
         optim=dataclasses.replace(made.optim, epochs=2),
     )
     run = train(small, tiny_set, tmp_path / "run", num_workers=0, device="cpu")
-    metrics, _ = run_test(run, tiny_set, num_workers=0)
+    metrics = run_test(run, tiny_set, num_workers=0).metrics
     assert metrics.value("top1") == 1.0
 
 

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from kinesics.cli.training import TrainFlags, recipe_flags, with_arguments
+from kinesics.cli.training import RECIPE, recipe_flags
 from kinesics.recipes import RECIPES, recipe
 from kinesics.reporting.reproduce import nearest, test_command, train_command
 from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
+from kinesics.training.train import train
 from tests.tiny import tiny_recipe
 
 ODD = Recipe(
@@ -31,10 +32,10 @@ def test_the_command_gives_the_recipe_back(wanted: Recipe) -> None:
     words = shlex.split(train_command(wanted, "a set.csv", "run"))
     assert words[:2] == ["kinesics", "train"]
     assert recipe(words[2]).model.system == wanted.model.system
-    flags = recipe_flags(TrainFlags, words[2:], "train")
-    assert with_arguments(flags.recipe, flags.model_args) == wanted
-    assert (str(flags.data), str(flags.out)) == ("a set.csv", "run")
-    assert (flags.flow is not None) == (wanted.input.modality == "flow")
+    flags = recipe_flags(train, {"recipe": RECIPE}, words[2:], "train")
+    assert flags["recipe"] == wanted
+    assert (str(flags["data"]), str(flags["out"])) == ("a set.csv", "run")
+    assert (flags["flow"] is not None) == (wanted.input.modality == "flow")
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -64,7 +64,7 @@ def test_a_moved_project_finds_its_manifest(project: Path, tmp_path: Path) -> No
     shutil.move(project / "set.csv", project / "away.csv")
     try:
         assert Run(moved / "runs/a").manifest == moved / "set.csv"
-        assert test_run(moved / "runs/a/best", device="cpu", num_workers=0)[0].num_videos == 4
+        assert test_run(moved / "runs/a/best", device="cpu", num_workers=0).metrics.num_videos == 4
         assert calibrate(moved / "runs/a/best", device="cpu", num_workers=0) is not None
         shutil.move(moved / "runs/a", moved / "a")  # the run alone, one folder up
         assert Run(moved / "a").manifest == moved / "set.csv"

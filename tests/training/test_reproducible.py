@@ -63,12 +63,12 @@ def test_a_training_does_not_set_the_allocator(tiny_set: Path, tmp_path: Path, m
 def test_deterministic_algorithms_are_for_the_training_alone(tiny_set: Path, tmp_path: Path) -> None:
     seen: list[bool] = []
 
-    class Listener(Listener):
+    class Watching(Listener):
         def batch(self, *facts: object) -> None:
             seen.append(torch.are_deterministic_algorithms_enabled() and WORKSPACE in os.environ)
 
     recipe = tiny_recipe(epochs=1, deterministic=True)
-    kinesics.train(recipe, tiny_set, tmp_path / "run", listener=Listener(), num_workers=0)
+    kinesics.train(recipe, tiny_set, tmp_path / "run", listener=Watching(), num_workers=0)
     assert seen
     assert all(seen)
     assert not torch.are_deterministic_algorithms_enabled()
