@@ -14,7 +14,7 @@ import numpy.typing as npt
 from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError, VideoError
 from kinesics.video.demux import PacketFile
-from kinesics.video.frame_files import is_frames
+from kinesics.video.files import is_frames
 from kinesics.workers.limits import Limits, seconds_for_file
 from kinesics.workers.pool import Alive, WorkerPool
 

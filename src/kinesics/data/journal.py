@@ -13,6 +13,7 @@ from typing import IO, Any
 from kinesics.data.manifest import Row
 from kinesics.errors import KinesicsError
 from kinesics.version import __version__
+from kinesics.video.files import on_disk
 from kinesics.video.integrity import Check
 
 
@@ -79,7 +80,7 @@ class Journal:
 def fingerprint(row: Row) -> tuple[str, int]:
     """A key that changes when the file or folder of the row does, and its size in bytes."""
     path = Path(row.path)
-    folder = path.parent if "{" in path.name else path
+    folder = on_disk(path)
     try:
         if folder.is_dir():
             with os.scandir(folder) as files:

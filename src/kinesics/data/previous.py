@@ -11,8 +11,9 @@ from pathlib import Path
 
 from kinesics.data.manifest import COLUMNS, Row, read_rows
 from kinesics.data.prepare_report import beside
-from kinesics.data.problems import Entry, Problem, frame_file
+from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
+from kinesics.video.files import on_disk
 
 Key = tuple[str, float | None, float | None]
 """The identity of a clip: the absolute path, and the start and end of a part."""
@@ -93,7 +94,7 @@ def with_previous(
             group=entry.row.group or old.group,
         )
         kept.append(dataclasses.replace(entry, row=row))
-    gone = [row for row in left.values() if not frame_file(Path(row.path)).exists()]
+    gone = [row for row in left.values() if not on_disk(Path(row.path)).exists()]
     extra = [row for row in left.values() if row not in gone]
     kept += [Entry(row, out) for row in extra]
     num_new = sum(key_of(entry.row) not in previous for entry in entries)

@@ -11,7 +11,7 @@ from typing import Literal
 from kinesics.data.manifest import Row
 from kinesics.errors import VideoError
 from kinesics.values import VideoItem
-from kinesics.video.files import natural_key
+from kinesics.video.files import natural_key, on_disk
 
 Severity = Literal["error", "warning", "note"]
 FEW_CLIPS = 5
@@ -56,14 +56,9 @@ class Entry:
         return f"{self.file}:{self.row.line}" if self.row.line else str(self.row.path)
 
 
-def frame_file(path: Path) -> Path:
-    """The folder of a frame pattern (`clip/img_{:05d}.jpg` → `clip`); any other path as it is."""
-    return path.parent if "{" in path.name else path
-
-
 def check_there(items: Sequence[VideoItem]) -> None:
     """Raises VideoError where files of clips are gone, with their number and the first of them."""
-    gone = [item for item in items if not frame_file(item.path).exists()]
+    gone = [item for item in items if not on_disk(item.path).exists()]
     if gone:
         named = ", ".join(str(item.path) for item in gone[:MOST_NAMED])
         more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
@@ -74,7 +69,7 @@ def missing_files(entries: Iterable[Entry]) -> dict[int, Problem]:
     """Which entries, by index, name a file or folder that is not there."""
     found = {}
     for index, entry in enumerate(entries):
-        path = frame_file(Path(entry.row.path))
+        path = on_disk(Path(entry.row.path))
         if not path.exists():
             found[index] = entry.problem("error", f"no such file: {path}")
     return found

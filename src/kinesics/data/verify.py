@@ -10,10 +10,10 @@ from pathlib import Path
 
 from kinesics.data.journal import Journal, fingerprint
 from kinesics.data.manifest import Row
-from kinesics.data.problems import frame_file
 from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError
 from kinesics.progress import Listener
+from kinesics.video.files import on_disk
 from kinesics.video.integrity import Check
 from kinesics.workers.limits import SECONDS_PER_MEGABYTE, Limits
 from kinesics.workers.pool import Alive, WorkerError, WorkerPool
@@ -60,7 +60,7 @@ def verify(
                 job = jobs[number]
                 results[job.index] = _as_check(answer)
                 known.add(job.key, results[job.index])
-                listener.advance("checking", len(results), len(rows), frame_file(Path(job.row.path)).name)
+                listener.advance("checking", len(results), len(rows), on_disk(Path(job.row.path)).name)
     return [results[index] for index in range(len(rows))]
 
 

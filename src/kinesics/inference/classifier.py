@@ -19,6 +19,7 @@ from kinesics.errors import UserError, VideoError
 from kinesics.inference.answer import AnswerRule
 from kinesics.inference.decoding import LIMITS, DecodedViews, ViewDecoder, decode_frames, decode_many
 from kinesics.values import Prediction, VideoItem
+from kinesics.video.files import on_disk
 from kinesics.video.view_plan import ViewPlan
 
 Decoded = tuple[DecodedViews, ...]
@@ -87,7 +88,7 @@ class VideoClassifier(ABC):
         decoders = self.decoders(plan)
         if isinstance(video, Path | str):
             path = Path(video)
-            if not path.exists() and "{" not in path.name:
+            if not on_disk(path).exists():
                 raise UserError(f"{path}: no such file; wanted a video or a folder of frames")
             item = VideoItem(str(path), path, start_seconds=start_seconds, end_seconds=end_seconds, fps=fps)
             return self._answers([str(path)], [tuple(decoder(item) for decoder in decoders)], decoders, top)[0]

@@ -1,4 +1,4 @@
-"""Which videos are meant by files and folders, and what their annotated copies are called."""
+"""What names of files tell: videos, pictures, patterns of frame files, their order; which videos a folder holds."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kinesics.errors import UserError
-from kinesics.video.frame_files import SUFFIXES
 from kinesics.video.open import holds_flow
 
-VIDEO_SUFFIXES = frozenset(
-    {
-        *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".wmv", ".flv"),
-        *(".ts", ".mts", ".m2ts", ".gif", ".3gp", ".ogv", ".vob"),
-    }
+_VIDEOS = (
+    ".3g2 .3gp .asf .avi .divx .flv .gif .h264 .hevc .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogm .ogv .ts "
+    ".vob .webm .wmv"
 )
+VIDEO_SUFFIXES = frozenset(_VIDEOS.split())
+PICTURE_SUFFIXES = frozenset([".bmp", ".jp2", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"])
+FRAME_NUMBER = re.compile(r"(\{(?::0?\d*d?)?\})")
+"""The place of a frame's number in a pattern: `img_{:05d}.jpg`."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,31 @@ class Found:
         count, names = len(self.others), ", ".join(str(path) for path in self.others[:3])
         more = f" and {count - 3} more" if count > 3 else ""
         return f"left out {count} file{'s' * (count > 1)} that {'are' if count > 1 else 'is'} no video: {names}{more}"
+
+
+def is_video(path: Path) -> bool:
+    """Whether the name is one of a video file."""
+    return path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_picture(path: Path) -> bool:
+    """Whether the name is one of a picture file."""
+    return path.suffix.lower() in PICTURE_SUFFIXES
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a path's name has a place for the frame's number, and is not the name of a file."""
+    return FRAME_NUMBER.search(path.name) is not None and not path.exists()
+
+
+def is_frames(path: Path) -> bool:
+    """Whether a path stands for frame files: a folder or a pattern."""
+    return path.is_dir() or is_pattern(path)
+
+
+def on_disk(path: Path) -> Path:
+    """What must be there for a clip: the folder of a frame pattern (`clip/img_{:05d}.jpg` → `clip`), else the path."""
+    return path.parent if is_pattern(path) else path
 
 
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
@@ -92,10 +118,10 @@ def _below(folder: Path, seen: set[str]) -> tuple[list[Path], list[Path]]:
         files = [folder / entry.name for entry in entries if not entry.is_dir()]
     except OSError:
         return [], [folder]
-    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES and not holds_flow(file)]
-    images = [file for file in files if file.suffix.lower() in SUFFIXES]
+    videos = [file for file in files if is_video(file) and not holds_flow(file)]
+    images = [file for file in files if is_picture(file)]
     if images and not videos and not folders:
-        return [folder], [file for file in files if file.suffix.lower() not in SUFFIXES]
+        return [folder], [file for file in files if not is_picture(file)]
     taken = set(videos)
     others = [file for file in files if file not in taken]
     for inner in folders:
@@ -137,4 +163,4 @@ def distinct_stems(videos: Sequence[Path]) -> dict[Path, str]:
 
 def _stem(video: Path) -> str:
     """x of x.mp4; all of a folder's name."""
-    return video.stem if video.suffix.lower() in VIDEO_SUFFIXES else video.name
+    return video.stem if is_video(video) else video.name

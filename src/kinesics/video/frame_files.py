@@ -13,8 +13,8 @@ from torch import Tensor
 
 from kinesics.errors import VideoError
 from kinesics.video.convert import Picture, fit, resized
+from kinesics.video.files import FRAME_NUMBER, is_pattern, is_picture, natural_key
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2"})
 DEFAULT_FPS = 25.0
 
 
@@ -26,30 +26,14 @@ def frame_files(path: Path) -> list[Path]:
     """
     if is_pattern(path):
         return _of_pattern(path)
-    files = [p for p in path.iterdir() if p.suffix.lower() in SUFFIXES and not p.name.startswith(".") and p.is_file()]
+    files = [p for p in path.iterdir() if is_picture(p) and not p.name.startswith(".") and p.is_file()]
     if not files:
         raise VideoError(f"{path}: the folder has no picture files", "no_frames")
-    return sorted(files, key=lambda p: natural(p.name))
-
-
-def is_frames(path: Path) -> bool:
-    """Whether a path stands for frame files: a folder or a pattern."""
-    return path.is_dir() or is_pattern(path)
-
-
-def is_pattern(path: Path) -> bool:
-    """Whether a path's name has a place for the frame's number: `img_{:05d}.jpg`."""
-    return re.search(r"\{(:0?\d*d?)?\}", path.name) is not None and not path.exists()
-
-
-def natural(name: str) -> tuple[tuple[int, int, str], ...]:
-    """A key to sort names by, with the numbers in them as numbers: a2 before a10."""
-    parts = re.findall(r"\d+|\D+", name)
-    return tuple((0, int(p), p) if p.isdecimal() else (1, 0, p) for p in parts)
+    return sorted(files, key=lambda p: natural_key(p.name))
 
 
 def _of_pattern(path: Path) -> list[Path]:
-    head, field, tail = re.split(r"(\{(?::0?\d*d?)?\})", path.name, maxsplit=1)[:1] + _rest(path.name)
+    head, field, tail = FRAME_NUMBER.split(path.name, maxsplit=1)
     if not path.parent.is_dir():
         raise VideoError(f"{path.parent}: no such folder")
     shape = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
@@ -63,10 +47,6 @@ def _of_pattern(path: Path) -> list[Path]:
         if number not in there:
             raise VideoError(f"{file}: this frame is missing; there are later ones")
     return files
-
-
-def _rest(name: str) -> list[str]:
-    return re.split(r"(\{(?::0?\d*d?)?\})", name, maxsplit=1)[1:]
 
 
 def read_picture(path: Path) -> Picture:

@@ -15,7 +15,8 @@ import numpy.typing as npt
 from kinesics.errors import VideoError
 from kinesics.video.convert import Converter, upright_size
 from kinesics.video.demux import PacketFile
-from kinesics.video.frame_files import FrameFolder, is_frames
+from kinesics.video.files import is_frames
+from kinesics.video.frame_files import FrameFolder
 from kinesics.video.open import MAX_PIXELS, holds_flow, too_large, track_note
 from kinesics.video.trim import part_of
 

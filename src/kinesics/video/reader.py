@@ -18,7 +18,8 @@ from kinesics.errors import UserError, VideoError, unknown
 from kinesics.video import torchcodec
 from kinesics.video.convert import Converter, Picture, fit, upright_size
 from kinesics.video.demux import PacketFile
-from kinesics.video.frame_files import FrameFolder, is_frames
+from kinesics.video.files import is_frames
+from kinesics.video.frame_files import FrameFolder
 from kinesics.video.open import holds_flow
 from kinesics.video.trim import part_of
 

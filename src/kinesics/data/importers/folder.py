@@ -6,11 +6,11 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from kinesics.data.importers.source import Imported, Options, is_image, is_video, need_folder
+from kinesics.data.importers.source import Imported, Options, need_folder
 from kinesics.data.manifest import SPLITS, Row, split_name
 from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
-from kinesics.video.files import natural_key
+from kinesics.video.files import is_picture, is_video, natural_key
 from kinesics.video.open import holds_flow
 
 Skipped = dict[str, list[str]]
@@ -97,10 +97,10 @@ def _clips(folder: Path, source: Path, options: Options, skipped: Skipped, above
                 _skip(path, source, "a link to a folder above it", skipped)
                 continue
             inside = _listing(path)
-            if sum(map(is_image, inside)) > sum(map(is_video, inside)):
+            if sum(map(is_picture, inside)) > sum(map(is_video, inside)):
                 yield path / options.template if options.template else path
                 for other in inside:
-                    if not is_image(other):
+                    if not is_picture(other):
                         _skip(other, source, "beside the frames of a frame folder", skipped)
             else:
                 yield from _clips(path, source, options, skipped, above | {real})
@@ -108,7 +108,7 @@ def _clips(folder: Path, source: Path, options: Options, skipped: Skipped, above
             _skip(path, source, "a flow file, not a video", skipped)
         elif is_video(path):
             yield path
-        elif is_image(path):
+        elif is_picture(path):
             _skip(path, source, "a picture, not in a frame folder of its own", skipped)
         else:
             _skip(path, source, "neither video nor picture", skipped)

@@ -7,11 +7,12 @@ import io
 import os
 from pathlib import Path
 
-from kinesics.data.importers.source import Imported, Options, is_video, split_of_file
+from kinesics.data.importers.source import Imported, Options, split_of_file
 from kinesics.data.manifest import Row, split_name
 from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 from kinesics.files import read_text
+from kinesics.video.files import is_video
 
 COLUMNS = ("label", "youtube_id", "time_start", "time_end", "split")
 WANTED = f"a CSV file of Kinetics with the columns {','.join(COLUMNS)}"

@@ -11,7 +11,6 @@ from kinesics.data.importers.source import (
     Options,
     absolute,
     first_existing,
-    is_video,
     label_name,
     need_folder,
     numbered_lines,
@@ -21,6 +20,7 @@ from kinesics.data.importers.source import (
 from kinesics.data.manifest import Row, read_rows
 from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
+from kinesics.video.files import is_video
 
 NUM_MICRO_ACTIONS = 52
 

@@ -14,13 +14,6 @@ from kinesics.errors import UserError
 from kinesics.files import read_text
 from kinesics.workers.limits import Limits
 
-_VIDEOS = (
-    ".3g2 .3gp .asf .avi .divx .flv .gif .h264 .hevc .m2ts .m4v .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogm .ogv .ts "
-    ".vob .webm .wmv"
-)
-VIDEO_SUFFIXES = tuple(_VIDEOS.split())
-IMAGE_SUFFIXES = (".bmp", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-
 
 @dataclass(frozen=True)
 class Options:
@@ -52,16 +45,6 @@ class Imported:
     classes: tuple[str, ...] | None = None
     problems: tuple[Problem, ...] = ()
     folds: int | None = None
-
-
-def is_video(path: Path) -> bool:
-    """Whether the name is one of a video file."""
-    return path.suffix.lower() in VIDEO_SUFFIXES
-
-
-def is_image(path: Path) -> bool:
-    """Whether the name is one of a picture."""
-    return path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def need_folder(source: Path, layout: str) -> Path:
