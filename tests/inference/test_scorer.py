@@ -82,3 +82,15 @@ def test_scores_survive_the_disk(tmp_path: Path) -> None:
         Scores.load(tmp_path / "other.npz")
     with pytest.raises(ValueError, match="twice"):
         dataclasses.replace(scores, ids=("a", "a"))
+
+
+def test_views_are_averaged_for_any_scorer() -> None:
+    """What is not a network of ours can score clips, too."""
+    clips = torch.arange(2 * 3 * 2, dtype=torch.uint8).reshape(2, 3, 2, 1, 1, 1)
+
+    def brightness(clips: torch.Tensor) -> torch.Tensor:
+        means = clips.float().mean((1, 2, 3, 4))
+        return torch.stack([means, -means], dim=1)
+
+    plan = dataclasses.replace(PLAN, average="logits")
+    assert view_logits(brightness, clips, plan).tolist() == [[2.5, -2.5], [8.5, -8.5]]

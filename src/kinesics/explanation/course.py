@@ -80,7 +80,7 @@ def course(predictor: Predictor, path: Path, window_seconds: float | None = None
     with torch.inference_mode():
         for part in torch.split(views, AT_ONCE * plan.crops):
             batch = torch.unflatten(part, 0, (-1, plan.crops)).to(predictor.device)
-            logits = view_logits(predictor.model, batch, plan, multi_label=multi_label).cpu()
+            logits = view_logits(predictor.scorer, batch, plan, multi_label=multi_label).cpu()
             rows.append(predictor.rule.probs(logits))
     begin = np.asarray(found.starts) / found.fps
     return Course(begin, begin + found.length / found.fps, torch.cat(rows).numpy(), predictor.classes)

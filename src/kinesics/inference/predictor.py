@@ -20,7 +20,8 @@ from kinesics.flow.flow_folder import FlowSettings
 from kinesics.inference.answer import AnswerRule
 from kinesics.inference.classifier import Decoded, Outcome, VideoClassifier
 from kinesics.inference.decoding import ViewDecoder
-from kinesics.inference.scorer import view_logits
+from kinesics.inference.runtimes.torch import TorchScorer
+from kinesics.inference.scorer import Scorer, view_logits
 from kinesics.models.recognizer import Recognizer
 from kinesics.runs.ensemble_file import holds_ensemble, read_ensemble
 from kinesics.runs.model_file import ENSEMBLE_NAME, WEIGHTS_NAME, Contract, find_model, has_model, load_model
@@ -44,6 +45,11 @@ class Predictor(VideoClassifier):
         return AnswerRule.of(self.contract)
 
     @property
+    def scorer(self) -> Scorer:
+        """What gives clips their logits."""
+        return TorchScorer(self.model)
+
+    @property
     def plan(self) -> ViewPlan:
         """The views it looks at where no others are asked for."""
         return self.contract.view_plan
@@ -63,7 +69,7 @@ class Predictor(VideoClassifier):
         plan = decoders[0].plan
         clips = [crop_views(torch.from_numpy(views.clips).to(self.device), plan) for (views,) in decoded]
         with torch.inference_mode():
-            logits = view_logits(self.model, torch.stack(clips), plan, multi_label=self.contract.multi_label).cpu()
+            logits = view_logits(self.scorer, torch.stack(clips), plan, multi_label=self.contract.multi_label).cpu()
         try:
             return self.rule.probs(logits)
         except KinesicsError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,7 @@ from torch import Tensor
 from kinesics.data.dataset import TestClips
 from kinesics.data.loader import Batches, test_batches, worker_deaths_named
 from kinesics.data.problems import check_there
+from kinesics.inference.runtimes.torch import TorchScorer
 from kinesics.models.recognizer import Recognizer
 from kinesics.progress import Listener
 from kinesics.values import Scores, VideoItem, one_hot
@@ -22,13 +23,20 @@ if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 
-def view_logits(model: Recognizer, clips: Tensor, plan: ViewPlan, *, multi_label: bool = False) -> Tensor:
+class Scorer(Protocol):
+    """Gives clips (N, T, C, H, W) uint8 their logits (N, K) float32, one a class; normalisation is part of it."""
+
+    def __call__(self, clips: Tensor) -> Tensor:
+        """(N, T, C, H, W) uint8 → (N, K) float32."""
+
+
+def view_logits(scorer: Scorer, clips: Tensor, plan: ViewPlan, *, multi_label: bool = False) -> Tensor:
     """clips (N, V, T, C, H, W) uint8 → (N, K) float32: the views averaged as the plan says.
 
     `average="probs"` averages probabilities and gives their logarithm (log odds where `multi_label`).
     """
     num_videos, num_views = clips.shape[:2]
-    logits = torch.unflatten(model(model.input_norm(clips.flatten(0, 1))).float(), 0, (num_videos, num_views))
+    logits = torch.unflatten(scorer(clips.flatten(0, 1)), 0, (num_videos, num_views))
     if plan.average == "logits" or num_views == 1:
         return logits.mean(dim=1)
     if multi_label:
@@ -60,7 +68,7 @@ def score(
     """
     logits = apply(
         model,
-        lambda clips: view_logits(model, clips, plan, multi_label=multi_label),
+        lambda clips: view_logits(TorchScorer(model), clips, plan, multi_label=multi_label),
         items,
         plan,
         batch_size=batch_size,
