@@ -112,8 +112,13 @@ class Batches:
         )
 
     def __iter__(self) -> Iterator[Batch]:
-        """Each batch in memory. Raises VideoError where a video of one cannot be decoded."""
-        for found in self._loader:
+        """Each batch in memory.
+
+        Raises:
+            VideoError: a video of one cannot be decoded.
+            KinesicsError: a worker died while it handed a batch over.
+        """
+        for found in _whole(iter(self._loader)):
             batch = found
             if isinstance(found, bytes):
                 batch = pickle.loads(found)  # noqa: S301 - of our own workers
@@ -182,7 +187,25 @@ def worker_deaths_named() -> Iterator[None]:
     except RuntimeError as error:
         if "DataLoader worker" not in str(error):
             raise
-        raise KinesicsError(
-            "a process that decodes clips ended; the machine may be out of memory (fewer num_workers take less), or a "
-            f"clip crashes the decoder (`kinesics prepare` finds which). PyTorch says: {error}"
-        ) from error
+        raise _died(error) from error
+
+
+def _whole(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same batches; a worker that dies while it hands one over is told as such."""
+    while True:
+        try:
+            found = next(batches)
+        except StopIteration:
+            return
+        except (ConnectionError, EOFError, FileNotFoundError) as error:
+            if str(error).startswith("Caught "):  # raised in the worker, which lives
+                raise
+            raise _died(error) from error
+        yield found
+
+
+def _died(error: Exception) -> KinesicsError:
+    return KinesicsError(
+        "a process that decodes clips ended; the machine may be out of memory (fewer num_workers take less), or a clip "
+        f"crashes the decoder (`kinesics prepare` finds which). PyTorch says: {error}"
+    )

@@ -1,7 +1,6 @@
 """The manifest: a CSV file that says which videos there are, what they show and which split they belong to.
 
-Columns: path,label,split,fold,group,start_seconds,end_seconds,status,num_frames,fps and, where `prepare` wrote them,
-reason,digest. Only path and label are required; other columns are allowed and ignored.
+Only the columns path and label are required; others than COLUMNS and EXTRA_COLUMNS are allowed and ignored.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -103,8 +103,8 @@ def prepare(
     assigned = Assigned(split, val, test, folds, seed, keep=not reassign)
     previous = {} if reassign else previous_rows(out)
     limits = Limits(timeout_seconds=timeout_seconds, memory_gib=memory_gib, max_pixels=max_pixels)
-    base = root.absolute() if root else None
-    options = Options(template, class_names, columns or {}, base, official_split, limits, num_workers)
+    base, names = root.absolute() if root else None, columns or {}
+    options = Options(template, class_names, names, base, official_split, limits, num_workers)
     imported = import_clips(source, format, options)
     entries, duplicates = drop_duplicates(_grouped(imported, source, group_pattern))
     entries, kept = with_previous(entries, previous, out)
@@ -115,20 +115,12 @@ def prepare(
         entries_now = [_judged(entry, i in missing) for i, entry in enumerate(entries)]
         early = group_problems(entries) if split == "keep" else []
         _stop_on_errors(job, entries_now, [*problems, *early])
+    journal = beside(out, JOURNAL)
     present = [i for i in range(len(entries)) if i not in missing]
-    journal = beside(out, ".journal.jsonl")
-    checks = verify(
-        [entries[i].row for i in present],
-        limits=limits,
-        workers=num_workers,
-        journal=journal,
-        listener=listener,
-        check=check,
-    )
-    entries = [_judged(entry, i in missing) for i, entry in enumerate(entries)]
-    for i, found in zip(present, checks, strict=True):
-        entries[i], more = _with_check(entries[i], found)
-        problems += more
+    rows = [entries[i].row for i in present]
+    checks = verify(rows, limits=limits, workers=num_workers, journal=journal, listener=listener, check=check)
+    entries, found = _checked(entries, missing, dict(zip(present, checks, strict=True)))
+    problems += found
     if on_bad == "fail":
         _stop_on_errors(job, entries, problems)
     if not any(entry.row.usable for entry in entries):
@@ -140,9 +132,21 @@ def prepare(
     problems += gap_problems(entries, job.classes, out) + few_problems(entries, out)
     if on_bad == "fail":
         _stop_on_errors(job, entries, problems)
-    report = _write(job, entries, problems)
-    journal.unlink(missing_ok=True)
-    return report
+    return _write(job, entries, problems)
+
+
+def _checked(
+    entries: Sequence[Entry], missing: Collection[int], checks: Mapping[int, Check]
+) -> tuple[list[Entry], list[Problem]]:
+    """The entries with what decoding them gave, by their index, and what was found on the way."""
+    judged, problems = [_judged(entry, i in missing) for i, entry in enumerate(entries)], []
+    for i, check in checks.items():
+        judged[i], more = _with_check(judged[i], check)
+        problems += more
+    return judged, problems
+
+
+JOURNAL = ".journal.jsonl"
 
 
 @dataclass(frozen=True)
@@ -243,6 +247,7 @@ def _write(job: _Job, entries: Sequence[Entry], problems: Sequence[Problem]) -> 
         aside.unlink(missing_ok=True)  # the list of an earlier call, which is not true any more
     report = _finish(job, entries, problems, str(aside) if bad else "")
     write_manifest(Manifest(job.out, tuple(rows)), job.out)
+    beside(job.out, JOURNAL).unlink(missing_ok=True)
     return report
 
 
