@@ -7,6 +7,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import docstring_parser
@@ -112,6 +113,13 @@ def test_the_titles_are_those_of_the_functions() -> None:
     for command in set(COMMANDS) - {"models", "train", "cost"}:
         title = (inspect.getdoc(getattr(kinesics, FUNCTIONS[command])) or "").splitlines()[0]
         assert commands.COMMANDS[command].title == title, command
+
+
+def test_a_model_is_loaded_without_the_compiler(tiny_runs: tuple[Path, Path]) -> None:
+    """Importing it takes as long as all the rest of a prediction."""
+    script = f"import kinesics, sys; kinesics.load({str(tiny_runs[0])!r}); print('torch._dynamo' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.strip() == "False"
 
 
 @pytest.mark.parametrize("statement", ["import kinesics; kinesics.load", "import kinesics.prediction"])

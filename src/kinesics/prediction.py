@@ -119,7 +119,8 @@ def told(outcomes: Iterable[Outcome], num_all: int, listener: Listener) -> Itera
     """The outcomes, each told to the listener once it was taken."""
     for number, outcome in enumerate(outcomes, start=1):
         yield outcome
-        listener.advance("predicting", number, num_all, outcome.path.name)
+        if num_all > 1:
+            listener.advance("predicting", number, num_all, outcome.path.name)
 
 
 def with_copies(

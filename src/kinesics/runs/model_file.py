@@ -14,6 +14,8 @@ from typing import Annotated, Any, Literal
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
+from torch.nn import init
+from torch.overrides import TorchFunctionMode
 
 from kinesics.checks import NotNegative, Positive, Range, check_fields, shortened
 from kinesics.errors import KinesicsError, UserError, first_line
@@ -37,6 +39,12 @@ MOST_INPUT = 2**33
 """Numbers that the views of one video may hold."""
 MOST_OF_AN_ARGUMENT = 65_536
 """The largest number, and the longest list or text, among a model's arguments."""
+DRAWING = (
+    *(torch.Tensor.normal_, torch.Tensor.uniform_),
+    *(init.normal_, init.uniform_, init.trunc_normal_, init.kaiming_normal_, init.kaiming_uniform_),
+    *(init.xavier_normal_, init.xavier_uniform_),
+)
+"""Where PyTorch's initialisations draw."""
 Unit = Annotated[float, Range(-1e6, 1e6)]
 
 
@@ -181,15 +189,26 @@ def load_model(run: PathLike) -> tuple[Recognizer, Contract]:
     folder = find_model(run)
     contract = read_contract(folder)
     path = folder / WEIGHTS_NAME
-    with torch.device("meta"):  # names and shapes without memory
+    with torch.device("meta"), _NothingDrawn():  # names and shapes without memory
         check_weights(path, build(contract, folder))
-    with torch.random.fork_rng(devices=[]):
+    with torch.random.fork_rng(devices=[]), _NothingDrawn():
         model = build(contract, folder)
     try:
         model.load_state_dict(load_file(path))
     except (SafetensorError, RuntimeError, OSError) as error:
         raise misfit(path, model.name, first_line(error)) from error
     return model.channels_last().eval(), contract
+
+
+class _NothingDrawn(TorchFunctionMode):
+    """Leaves out the random numbers of new weights, which those of the file replace.
+
+    On the device "meta" each drawing would import PyTorch's compiler, which takes longer than the rest of a load.
+    """
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        return func(*args, **given) if func not in DRAWING else args[0] if args else given["tensor"]
 
 
 def build(contract: Contract, folder: Path) -> Recognizer:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -40,12 +41,17 @@ class KeptIndex:
 def load_index(folder: Path, video: Path) -> KeptIndex | None:
     """The index of `video` that `save_index` kept; None where there is none, or the video or the file has changed."""
     try:
-        mapped = np.memmap(_file(folder, video), dtype="<i8", mode="c")  # private: tensors are made of it
-        words: Words = np.asarray(mapped)
-        size, changed = _state(video)
+        file = _file(folder, video)
+        return _load(file, _state(file), _state(video))
     except (OSError, ValueError):
         return None
-    if len(words) < HEAD or words[:4].tolist() != [MAGIC, FORMAT, size, changed]:
+
+
+@lru_cache(maxsize=256)  # a process that reads many parts of a recording checks its index once
+def _load(file: Path, file_state: tuple[int, int], video_state: tuple[int, int]) -> KeptIndex | None:
+    mapped = np.memmap(file, dtype="<i8", mode="c")  # private: tensors are made of it
+    words: Words = np.asarray(mapped)
+    if len(words) < HEAD or words[:4].tolist() != [MAGIC, FORMAT, *video_state]:
         return None
     num_packets, num_frames, num_keys, is_trusted = (int(word) for word in words[4:8])
     lengths = [num_packets] * 4 + [num_frames] * 2 + [num_keys]
