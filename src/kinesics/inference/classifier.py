@@ -91,11 +91,13 @@ class VideoClassifier(ABC):
             if not on_disk(path).exists():
                 raise UserError(f"{path}: no such file; wanted a video or a folder of frames")
             item = VideoItem(str(path), path, start_seconds=start_seconds, end_seconds=end_seconds, fps=fps)
-            return self._answers([str(path)], [tuple(decoder(item) for decoder in decoders)], decoders, top)[0]
+            once = {kind: kind(item) for kind in dict.fromkeys(decoders)}
+            decoded = tuple(once[decoder] for decoder in decoders)
+            return self._prediction(str(path), self.probs([decoded], decoders)[0], decoded, top)
         if start_seconds is not None or end_seconds is not None:
             raise UserError("frames in memory have no start and end in seconds; cut them instead")
         decoded = tuple(decode_frames(video, decoder.plan, fps or 25.0, decoder.flow) for decoder in decoders)
-        return self._answers(["frames"], [decoded], decoders, top)[0]
+        return self._prediction("frames", self.probs([decoded], decoders)[0], decoded, top)
 
     def predict_many(
         self,
@@ -157,20 +159,15 @@ class VideoClassifier(ABC):
                 good = [row for row, error in zip(batch, errors, strict=True) if error is None]
                 found = [[views for _, views in row if isinstance(views, DecodedViews)] for row in good]
                 decoded = [tuple(views[place] for place in places) for views in found]
-                answers = iter(self._answers([row[0][0].id for row in good], decoded, decoders, top))
+                probs = iter(self.probs(decoded, decoders) if decoded else ())
+                answered = iter(decoded)
                 for row, error in zip(batch, errors, strict=True):
-                    path = row[0][0].path
+                    item = row[0][0]
                     if error is None:
-                        yield Outcome(path, next(answers))
+                        yield Outcome(item.path, self._prediction(item.id, next(probs), next(answered), top))
                     else:
-                        yield Outcome(path, None, str(error), error.status)
+                        yield Outcome(item.path, None, str(error), error.status)
 
-    def _answers(
-        self, names: Sequence[str], decoded: Sequence[Decoded], decoders: Sequence[ViewDecoder], top: int | None
-    ) -> list[Prediction]:
-        if not decoded:
-            return []
-        return [
-            self.rule.prediction(name, row, views[0].frame_indices, views[0].frame_seconds, top)
-            for name, row, views in zip(names, self.probs(decoded, decoders), decoded, strict=True)
-        ]
+    def _prediction(self, name: str, probs: Tensor, decoded: Decoded, top: int | None) -> Prediction:
+        first = decoded[0]
+        return self.rule.prediction(name, probs, first.frame_indices, first.frame_seconds, top)
