@@ -19,7 +19,7 @@ SCRIPT = """
 import dataclasses, os, signal, sys, time
 import torch
 from kinesics.progress import Listener
-from kinesics.training import loop
+from kinesics.training import step
 from kinesics.training.train import train
 from tests.training.test_loop import tiny_recipe
 
@@ -33,8 +33,8 @@ what, data, out, *changes = sys.argv[1:]
 recipe = tiny_recipe(**eval(changes[0]))
 recipe = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, dropout=0.0))
 if what == "bad" and os.environ["RANK"] == "1":
-    losses = loop.term_losses
-    loop.term_losses = lambda *a, **k: losses(*a, **k) * torch.tensor(float("nan"))
+    losses = step.term_losses
+    step.term_losses = lambda *a, **k: losses(*a, **k) * torch.tensor(float("nan"))
 train(recipe, data, out, device="cpu", num_workers=0, resume=what == "resume",
       listener=StopsTwice() if what == "stop" else None)
 """
