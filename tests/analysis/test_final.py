@@ -106,8 +106,10 @@ def test_the_final_model_learns_from_all_and_is_calibrated_by_the_folds(data: Pa
     assert isinstance(predictor, Predictor)
     assert predictor.folder == folder / "final" / "best"
     weights = (folder / "final" / "best" / "model.safetensors").stat().st_mtime_ns
+    chosen = calibrate(folder, false_alarms=0.5).calibration
     cross_validate(recipe, data, folder, final=True, **CPU)
     assert (folder / "final" / "best" / "model.safetensors").stat().st_mtime_ns == weights, "a finished one is kept"
+    assert read_contract(folder / "final" / "best").calibration["false_alarms"] == chosen.false_alarms == 0.5
 
 
 def test_a_cross_validation_is_calibrated_by_its_own_scores(data: Path, folder: Path) -> None:
@@ -123,6 +125,8 @@ def test_a_cross_validation_is_calibrated_by_its_own_scores(data: Path, folder: 
     assert {member.contract.temperature for member in together.members} == {fitted.temperature}
     if fitted.temperature != 1.0:
         assert table(together, video) != pytest.approx(before)
+    cross_validate(tiny_recipe(epochs=1), data, folder, **CPU)  # again: nothing is left to do
+    assert kinesics.load(folder, device="cpu").rule == together.rule
     with pytest.raises(UserError, match="none: a cross-validation is calibrated by its own scores"):
         calibrate(folder, none="test")
 

@@ -18,8 +18,8 @@ from kinesics.metrics.accuracy import Metrics, pool
 from kinesics.metrics.calibration import calibrate as fit
 from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
 from kinesics.progress import Listener
-from kinesics.runs.ensemble_file import EnsembleFile, Member, write_ensemble
-from kinesics.runs.model_file import FINAL_NAME, find_model, has_model, load_model
+from kinesics.runs.ensemble_file import EnsembleFile, Member, holds_ensemble, write_ensemble
+from kinesics.runs.model_file import FINAL_NAME, find_model, has_model, load_model, read_contract
 from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
 from kinesics.settings import Recipe
 from kinesics.training.checks import check_run_folder
@@ -106,7 +106,8 @@ def cross_validate(
         listener.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")
     together = pool(all_scores)
     pooled = write_results(together, out, levels, {row.id: row.group for row in manifest.rows})
-    write_ensemble(out, EnsembleFile(tuple(Member.of(out / f"fold-{fold}", out) for fold in folds)))
+    if not holds_ensemble(out):  # one that is there may be calibrated
+        write_ensemble(out, EnsembleFile(tuple(Member.of(out / f"fold-{fold}", out) for fold in folds)))
     if final:
         train_final(plain, manifest, out, together, listener=listener, device=device, num_workers=num_workers)
     result = CrossValidation(tuple(results), pooled, out, has_model(out / FINAL_NAME))
@@ -129,7 +130,7 @@ def train_final(
     device: str,
     num_workers: int | None,
 ) -> None:
-    """Train on all clips into `out`/final, or go on with that; calibrate it by the folds' pooled scores."""
+    """Train on all clips into `out`/final, or go on with that; calibrate it by the folds' scores, if it is not yet."""
     folder = out / FINAL_NAME
     started = (folder / RECIPE_NAME).is_file()
     listener.say(f"the final model learns from all {len(manifest.items())} clips")
@@ -143,6 +144,8 @@ def train_final(
         device=device,
         num_workers=num_workers,
     )
+    if read_contract(find_model(folder)).calibration:
+        return
     found = fit(pooled)
     listener.say(
         f"calibrated by the folds' scores: temperature {found.temperature:.3g}, threshold {found.threshold:.3g}"

@@ -1,4 +1,4 @@
-"""Predictions as CSV: a header, then a row a video, for spreadsheets. The columns are named as in JSON lines."""
+"""Predictions as CSV, for spreadsheets: a header, then one row for each video, with the names of the JSON lines."""
 
 from __future__ import annotations
 
