@@ -16,7 +16,7 @@ test: lint
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2
 
 test-slow: .venv.ok
-	$(BIN)/python -m pytest -m slow
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2
 
 # Drives a Chromium that is installed (Debian: apt-get install chromium); skips where there is none.
 test-browser: .venv.ok

@@ -13,7 +13,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ONE_THREAD = (("decode.py",), ("decode.py", "--memory"), ("puppets.py",), ("shift.py",), ("heads.py",), ("flow.py",))
-ALL_THREADS = (("training.py",), ("flow.py", "--extract"))
+ALL_THREADS = (("training.py",), ("flow.py", "--extract"), ("probe_fits.py",))
 
 
 def main() -> int:

@@ -112,6 +112,31 @@ def test_the_final_model_learns_from_all_and_is_calibrated_by_the_folds(data: Pa
     assert read_contract(folder / "final" / "best").calibration["false_alarms"] == chosen.false_alarms == 0.5
 
 
+def test_a_final_model_counts_once_it_is_finished(data: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "cv"
+    with pytest.raises(ZeroDivisionError):
+        cross_validate(tiny_recipe(epochs=2), data, folder, final=True, listener=BreaksInFinal(1, 1), **CPU)
+    assert (folder / "final" / "best" / "model.safetensors").is_file(), "epoch 1 of 2 has left a model"
+    assert isinstance(kinesics.load(folder, device="cpu"), Ensemble)
+    assert calibrate(folder).contract_path == folder / "ensemble.json"
+    assert isinstance(kinesics.load(folder, device="cpu"), Ensemble), "a calibration does not make it count"
+    assert cross_validate(tiny_recipe(epochs=2), data, folder, final=True, **CPU).has_final
+    assert isinstance(kinesics.load(folder, device="cpu"), Predictor)
+
+
+class BreaksInFinal(Breaks):
+    """A power cut in the training of the final model."""
+
+    is_final = False
+
+    def say(self, line: str) -> None:
+        self.is_final = self.is_final or line.startswith("the final model")
+
+    def batch(self, epoch: int, batch: int, num_batches: int, facts: Mapping[str, float]) -> None:
+        if self.is_final:
+            super().batch(epoch, batch, num_batches, facts)
+
+
 def test_a_cross_validation_is_calibrated_by_its_own_scores(data: Path, folder: Path) -> None:
     video = clips(data)[0]
     before = table(kinesics.load(folder, device="cpu"), video)

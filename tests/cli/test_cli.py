@@ -41,6 +41,12 @@ def test_help_is_quick_and_does_not_import_torch() -> None:
     assert min(times) < 1.0
 
 
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "kinesics", "tran"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "did you mean 'train'?" in done.stderr
+
+
 @pytest.mark.parametrize("name", list(COMMANDS))
 def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = call(name, "--help", capsys=capsys)

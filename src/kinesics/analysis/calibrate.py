@@ -26,7 +26,7 @@ from kinesics.runs.model_file import (
     FINAL_NAME,
     Contract,
     find_model,
-    has_model,
+    has_finished_final,
     read_contract,
     write_contract,
 )
@@ -148,7 +148,7 @@ def calibrate_folds(run: Path, false_alarms: float, given: Mapping[str, object])
     write_json(run / REPORT_NAME, {**found.to_dict(), "record": record})
     write_ensemble(run, calibrated_like(ensemble, found, record))
     stored = run / ENSEMBLE_NAME
-    if has_model(run / FINAL_NAME):
+    if has_finished_final(run):
         store_calibration(find_model(run / FINAL_NAME), found, record)
         stored = find_model(run / FINAL_NAME) / CONTRACT_NAME
     return CalibratedRun(found, run, "the folds", stored, run / REPORT_NAME)

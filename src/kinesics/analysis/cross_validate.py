@@ -19,7 +19,7 @@ from kinesics.metrics.calibration import calibrate as fit
 from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
 from kinesics.progress import Listener
 from kinesics.runs.ensemble_file import EnsembleFile, Member, holds_ensemble, write_ensemble
-from kinesics.runs.model_file import FINAL_NAME, find_model, has_model, load_model, read_contract
+from kinesics.runs.model_file import FINAL_NAME, find_model, has_finished_final, load_model, read_contract
 from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
 from kinesics.settings import Recipe
 from kinesics.training.checks import check_run_folder
@@ -110,7 +110,7 @@ def cross_validate(
         write_ensemble(out, EnsembleFile(tuple(Member.of(out / f"fold-{fold}", out) for fold in folds)))
     if final:
         train_final(plain, manifest, out, together, listener=listener, device=device, num_workers=num_workers)
-    result = CrossValidation(tuple(results), pooled, out, has_model(out / FINAL_NAME))
+    result = CrossValidation(tuple(results), pooled, out, has_finished_final(out))
     summary = {
         "folds": [{"fold": r.fold, "videos": r.num_videos, **r.metrics.to_dict()} for r in results],
         "mean_and_std": {name: result.spread(name) for name in pooled.names},

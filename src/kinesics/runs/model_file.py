@@ -134,7 +134,7 @@ def write_contract(folder: Path, contract: Contract) -> None:
 def find_model(run: PathLike) -> Path:
     """The folder of the model file in `run`: a run (its best model), a folder with a model, or the file itself.
 
-    Of a cross-validation that is its final model, which learned from all clips.
+    Of a cross-validation that is its final model, which learned from all clips, once it is finished.
 
     Raises:
         UserError: there is none; the message says which file was expected.
@@ -142,13 +142,24 @@ def find_model(run: PathLike) -> Path:
     run = Path(run)
     if run.is_file() and run.suffix == ".safetensors":
         return run.parent
-    for folder in (run / "best", run, run / "last", run / FINAL_NAME / "best"):
+    for folder in (run / "best", run, run / "last"):
         if (folder / WEIGHTS_NAME).is_file():
             return folder
+    if has_finished_final(run):
+        return run / FINAL_NAME / "best"
     if (run / ENSEMBLE_NAME).is_file():
         raise UserError(f"{run}: holds several models that answer together; expected one of those in {ENSEMBLE_NAME}")
     problem = "holds no model" if run.exists() else "no such folder"
     raise UserError(f"{run}: {problem}; expected a run of `kinesics train`, with best/{WEIGHTS_NAME} in it")
+
+
+def has_finished_final(run: PathLike) -> bool:
+    """Whether `run` is a cross-validation with a final model that was trained to its end.
+
+    A calibration is the last thing that it gets; one without it may be in training, or its training was interrupted.
+    """
+    folder = Path(run) / FINAL_NAME / "best"
+    return (folder / WEIGHTS_NAME).is_file() and bool(read_contract(folder).calibration)
 
 
 def has_model(run: PathLike) -> bool:

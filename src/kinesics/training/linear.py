@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
+from threadpoolctl import threadpool_limits
 
 Array = npt.NDArray[np.float64]
 Targets = npt.NDArray[np.bool_]
@@ -44,8 +45,9 @@ def fit_linear(
     groups: one name per row. multi_label: one sigmoid per class.
     """
     x = np.asarray(x_ND, dtype=np.float64)
-    own_scale, strength = _choose(x, targets_NK, np.asarray(groups), multi_label)
-    return Scaled.of(x, own_scale).fit(targets_NK, strength, multi_label)
+    with threadpool_limits(1, "blas"):  # threads take longer to meet than these small products take
+        own_scale, strength = _choose(x, targets_NK, np.asarray(groups), multi_label)
+        return Scaled.of(x, own_scale).fit(targets_NK, strength, multi_label)
 
 
 def _choose(x: Array, targets: Targets, groups: npt.NDArray[np.str_], multi_label: bool) -> tuple[bool, float]:
