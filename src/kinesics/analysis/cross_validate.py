@@ -23,8 +23,8 @@ from kinesics.runs.model_file import FINAL_NAME, find_model, has_finished_final,
 from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
 from kinesics.settings import Recipe
 from kinesics.training.checks import check_run_folder
-from kinesics.training.loop import Task
-from kinesics.training.train import task_of, train_task, without_patience
+from kinesics.training.loop import Execution, Task, train_model
+from kinesics.training.train import prepared, task_of, without_patience
 from kinesics.values import Scores
 from kinesics.video.view_plan import view_plan
 
@@ -96,10 +96,10 @@ def cross_validate(
             f"{manifest.path}: has {len(folds)} folds; `kinesics prepare {manifest.path.name} --format csv "
             "--folds 5 --out …` makes five"
         )
-    plain = without_patience(recipe)
+    plain, execution = without_patience(recipe), Execution(device, num_workers, listener=listener)
     results, all_scores = [], []
     for fold in folds:
-        scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, device, num_workers, listener)
+        scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, execution)
         results.append(FoldResult(fold, len(scores.ids), evaluate_levels(scores, levels, num_bootstrap=0)))
         all_scores.append(scores)
         accuracy = results[-1].metrics.value("mean_class_accuracy")
@@ -109,7 +109,7 @@ def cross_validate(
     if not holds_ensemble(out):  # one that is there may be calibrated
         write_ensemble(out, EnsembleFile(tuple(Member.of(out / f"fold-{fold}", out) for fold in folds)))
     if final:
-        train_final(plain, manifest, out, together, listener=listener, device=device, num_workers=num_workers)
+        train_final(plain, manifest, out, together, execution)
     result = CrossValidation(tuple(results), pooled, out, has_finished_final(out))
     summary = {
         "folds": [{"fold": r.fold, "videos": r.num_videos, **r.metrics.to_dict()} for r in results],
@@ -120,34 +120,17 @@ def cross_validate(
     return result
 
 
-def train_final(
-    recipe: Recipe,
-    manifest: Manifest,
-    out: Path,
-    pooled: Scores,
-    *,
-    listener: Listener,
-    device: str,
-    num_workers: int | None,
-) -> None:
+def train_final(recipe: Recipe, manifest: Manifest, out: Path, pooled: Scores, execution: Execution) -> None:
     """Train on all clips into `out`/final, or go on with that; calibrate it by the folds' scores, if it is not yet."""
     folder = out / FINAL_NAME
     started = (folder / RECIPE_NAME).is_file()
-    listener.say(f"the final model learns from all {len(manifest.items())} clips")
-    train_task(
-        recipe,
-        task_of(manifest, "all"),
-        manifest,
-        folder,
-        resume=started,
-        listener=listener,
-        device=device,
-        num_workers=num_workers,
-    )
+    execution.listener.say(f"the final model learns from all {len(manifest.items())} clips")
+    with prepared(recipe, task_of(manifest, "all"), manifest, folder, execution, resume=started) as trainer:
+        train_model(trainer)
     if read_contract(find_model(folder)).calibration:
         return
     found = fit(pooled)
-    listener.say(
+    execution.listener.say(
         f"calibrated by the folds' scores: temperature {found.temperature:.3g}, threshold {found.threshold:.3g}"
     )
     store_calibration(find_model(folder), found, {"scores": "the pooled scores of the folds"})
@@ -160,9 +143,7 @@ def run_fold(
     folds: list[int],
     out: Path,
     views: str,
-    device: str,
-    num_workers: int | None,
-    listener: Listener,
+    execution: Execution,
 ) -> Scores:
     """The Scores of one fold by a model trained on the others; read from disk where it was done before."""
     held_out = manifest.items(folds=[fold])
@@ -175,7 +156,8 @@ def run_fold(
     started = (out / RECIPE_NAME).is_file()
     if started and check_run_folder(out, recipe, manifest, resume=True) and (out / SCORES_NAME).is_file():
         return Scores.load(out / SCORES_NAME)
-    train_task(recipe, task, manifest, out, resume=started, listener=listener, device=device, num_workers=num_workers)
+    with prepared(recipe, task, manifest, out, execution, resume=started) as trainer:
+        train_model(trainer)
     model, contract = load_model(out)
     scores = score(
         model,
@@ -183,8 +165,8 @@ def run_fold(
         manifest.classes,
         view_plan(views, recipe.input),
         multi_label=manifest.multi_label,
-        num_workers=num_workers,
-        fabric=make_fabric("fp32", device),
+        num_workers=execution.num_workers,
+        fabric=make_fabric("fp32", execution.device),
         record={
             **contract.record,
             "fold": fold,
@@ -192,7 +174,7 @@ def run_fold(
             "views": views,
             "precision": recipe.optim.precision,
         },
-        listener=listener,
+        listener=execution.listener,
     )
     scores.save(out / SCORES_NAME)
     return scores

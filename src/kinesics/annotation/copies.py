@@ -32,15 +32,7 @@ def write_copies(
     orders: Iterable[CopyOrder | None], num_workers: int = 1
 ) -> Generator[Path | KinesicsError | None, None, None]:
     """What became of each order, in their order: the file, the reason why there is none, or None for None."""
-    taken: dict[int, CopyOrder | None] = {}
-
-    def remembered() -> Iterable[CopyOrder | None]:
-        for index, order in enumerate(orders):
-            taken[index] = order
-            yield order
-
-    for index, answer in WorkerPool(write_copy, num_workers, LIMITS).results(remembered()):
-        order = taken.pop(index)
+    for order, answer in WorkerPool(write_copy, num_workers, LIMITS).results(orders):
         if isinstance(answer, WorkerError) and order is not None:
             remove_unfinished(order.out)
             answer = VideoError(f"{order.video}: {answer}", answer.status)

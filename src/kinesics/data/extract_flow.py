@@ -120,8 +120,7 @@ def extract_flow(
     outcomes: dict[str, FlowOutcome] = {}
     try:
         with closing(pool.results(todo, in_order=False)) as answers:
-            for index, answer in answers:
-                item = todo[index]
+            for item, answer in answers:
                 if isinstance(answer, KinesicsError):
                     where = f"{item.path}: " if isinstance(answer, WorkerError) else ""
                     answer = FlowOutcome(item.id, error=f"{where}{answer}")

@@ -62,7 +62,7 @@ def frame_times(
     task = functools.partial(read_times, max_pixels=limits.max_pixels)
     pool = WorkerPool(task, num_workers or num_cores(), limits, extra_seconds=seconds_for_file)
     with closing(pool.results(distinct)) as results:
-        return {distinct[index]: answer for index, answer in results}
+        return dict(results)
 
 
 def read_times(path: Path, alive: Alive, max_pixels: int | None = None) -> FrameTimes:

@@ -56,8 +56,7 @@ def verify(
         listener.advance("checking", len(results), len(rows))
         pool = WorkerPool(task, workers or num_cores(), limits, extra_seconds=_extra_seconds)
         with closing(pool.results(jobs, in_order=False)) as answers:
-            for number, answer in answers:
-                job = jobs[number]
+            for job, answer in answers:
                 results[job.index] = _as_check(answer)
                 known.add(job.key, results[job.index])
                 listener.advance("checking", len(results), len(rows), on_disk(Path(job.row.path)).name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,12 +107,10 @@ def decode_many(
         for item in items:
             yield item, _decode_here(decoder, item)
         return
-    taken: dict[int, VideoItem] = {}
     num_ahead = num_workers * max(1, min(4, VIEWS_AHEAD // decoder.plan.num_views))
     pool = WorkerPool(decoder, num_workers, limits, extra_seconds=decoder.extra_seconds)
-    with closing(pool.results(_remembered(items, taken), num_ahead=num_ahead)) as answers:
-        for index, answer in answers:
-            item = taken.pop(index)
+    with closing(pool.results(items, num_ahead=num_ahead)) as answers:
+        for item, answer in answers:
             yield item, answer if isinstance(answer, DecodedViews) else video_error(item.path, answer)
 
 
@@ -136,12 +134,6 @@ def video_error(path: Path, error: KinesicsError) -> VideoError:
     if isinstance(error, VideoError):
         return error
     return VideoError(f"{path}: {error}", error.status if isinstance(error, WorkerError) else "error")
-
-
-def _remembered(items: Iterable[VideoItem], taken: dict[int, VideoItem]) -> Iterator[VideoItem]:
-    for index, item in enumerate(items):
-        taken[index] = item
-        yield item
 
 
 def _decode_here(decoder: ViewDecoder, item: VideoItem) -> DecodedViews | VideoError:

@@ -61,8 +61,7 @@ def write_previews(items: Sequence[VideoItem], out: Path, *, listener: Listener 
     made: dict[str, Preview] = {}
     orders = [_Order(item, folder, f"{number:04d}") for number, item in enumerate(items)]
     with closing(WorkerPool(_write_ordered, num_cores(), LIMITS).results(orders)) as answers:
-        for index, answer in answers:
-            order = orders[index]
+        for order, answer in answers:
             if isinstance(answer, KinesicsError):
                 for suffix in (".mp4", ".jpg"):
                     remove_unfinished(folder / f"{order.name}{suffix}")
@@ -70,7 +69,7 @@ def write_previews(items: Sequence[VideoItem], out: Path, *, listener: Listener 
                 where = "" if isinstance(answer, VideoError) else f"{order.item.path}: "
                 answer = Preview(reason=f"no preview: {where}{answer}")
             made[order.item.id] = answer
-            listener.advance("previews", index + 1, len(items), order.item.path.name)
+            listener.advance("previews", len(made), len(items), order.item.path.name)
     return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,46 +64,51 @@ class Task:
     split: str = "train"
 
 
+@dataclass(frozen=True)
+class Execution:
+    """How a training is carried out; no result depends on it.
+
+    device: auto, cpu, cuda or mps. num_workers: decoding processes, as many as cores by default. checkpoint_batches:
+    the state is saved after so many batches too, not only after each epoch. listener: hears how far the work is.
+    """
+
+    device: str = "auto"
+    num_workers: int | None = None
+    checkpoint_batches: int = 0
+    listener: Listener = field(default_factory=Listener)
+
+
 @dataclass
 class Trainer:
-    """What a training is told, and where it writes."""
+    """A training that is ready to run: what is learned, by which model, and where it is written.
+
+    resume: go on from the state in `out`/last.
+    """
 
     recipe: Recipe
     task: Task
+    model: Recognizer
     out: Path
-    listener: Listener
+    fabric: Fabric
     contract: Contract
     log: RunLog
-    num_workers: int | None
-    checkpoint_batches: int
+    execution: Execution
+    resume: bool = False
     val_batches: Batches | None = None
 
 
-def train_model(
-    recipe: Recipe,
-    task: Task,
-    model: Recognizer,
-    out: Path,
-    *,
-    fabric: Fabric,
-    contract: Contract,
-    listener: Listener,
-    log: RunLog,
-    resume: bool = False,
-    num_workers: int | None = None,
-    checkpoint_batches: int = 0,
-) -> Path:
-    """Train `model` as the recipe says and leave the best of it in `out`/best, the state to resume in `out`/last.
+def train_model(trainer: Trainer) -> None:
+    """Train the model as the recipe says and leave the best of it in `out`/best, the state to resume in `out`/last.
 
     Every random draw is keyed by (seed, epoch, index or batch): on a CPU a resumed run equals an uninterrupted one bit
-    for bit, from the middle of an epoch too (`checkpoint_batches` saves every so many batches, 0 once an epoch).
+    for bit, from the middle of an epoch too.
 
     Raises:
         VideoError: a training video cannot be decoded.
         KinesicsError: the loss is not a number (the clips are named), or a process that decodes died.
         StopAsked: Ctrl-C; the state was saved.
     """
-    trainer = Trainer(recipe, task, out, listener, contract, log, num_workers, checkpoint_batches)
+    recipe, task, model, fabric = trainer.recipe, trainer.task, trainer.model, trainer.fabric
     model.channels_last()
     if recipe.optim.sync_batch_norm:
         share_statistics(fabric, model)
@@ -121,12 +126,12 @@ def train_model(
         task.multi_label,
         weights if recipe.optim.balance == "weights" else None,
     )
-    progress = restore(out, fabric, model, optimizer, averaged) if resume else Progress()
+    progress = restore(trainer.out, fabric, model, optimizer, averaged) if trainer.resume else Progress()
 
     transform = train_transform(recipe.input, flip_map(task.classes))
     clips = TrainClips(task.train, len(task.classes), recipe.input, transform, recipe.seed)
     sampler = EpochSampler()
-    loader = train_batches(clips, sampler, recipe.optim.batch_size, num_workers)
+    loader = train_batches(clips, sampler, recipe.optim.batch_size, trainer.execution.num_workers)
     with worker_deaths_named(), graceful_stop() as stop:
         while progress.epoch < recipe.optim.epochs and not finished(progress, recipe):
             order = epoch_order(task.train, progress.epoch, recipe.seed, recipe.optim.balance)
@@ -144,8 +149,7 @@ def train_model(
             save(trainer, learner, progress)
             if any_process(fabric, stop.asked):
                 raise StopAsked(f"stopped after epoch {progress.epoch}; go on with --resume")
-    log.finish(progress.rows)
-    return out
+    trainer.log.finish(progress.rows)
 
 
 def run_epoch(
@@ -170,10 +174,10 @@ def run_epoch(
             "clips_per_second": seen * fabric.world_size / elapsed,
             "data_wait": waited / elapsed,
         }
-        trainer.listener.batch(progress.epoch, number + 1, num_batches, trainer.log.facts)
+        trainer.execution.listener.batch(progress.epoch, number + 1, num_batches, trainer.log.facts)
         if not ends_step or number + 1 == num_batches:
             continue
-        due = trainer.checkpoint_batches and (number + 1) % trainer.checkpoint_batches == 0
+        due = trainer.execution.checkpoint_batches and (number + 1) % trainer.execution.checkpoint_batches == 0
         stops = any_process(fabric, stop.asked)
         if due or stops:
             save(trainer, learner, progress, from_all_processes(fabric, (progress.loss_sum, progress.clips_seen)))
@@ -220,7 +224,7 @@ def end_epoch(trainer: Trainer, learner: Learner, progress: Progress) -> None:
         trainer.log.write(progress.rows)
     if trained is not None:
         model.load_state_dict(trained)
-    trainer.listener.epoch(row, recipe.optim.epochs)
+    trainer.execution.listener.epoch(row, recipe.optim.epochs)
     fabric.barrier()
 
 
@@ -229,7 +233,7 @@ def validate(trainer: Trainer, model: Recognizer, fabric: Fabric) -> dict[str, f
     task, optim, plan = trainer.task, trainer.recipe.optim, view_plan("one", trainer.recipe.input)
     if trainer.val_batches is None:
         trainer.val_batches = batches_of(
-            task.val, model.num_classes, plan, optim.batch_size, trainer.num_workers, fabric
+            task.val, model.num_classes, plan, optim.batch_size, trainer.execution.num_workers, fabric
         )
     scores = score(
         model,
@@ -238,7 +242,7 @@ def validate(trainer: Trainer, model: Recognizer, fabric: Fabric) -> dict[str, f
         plan,
         multi_label=task.multi_label,
         fabric=fabric,
-        listener=trainer.listener,
+        listener=trainer.execution.listener,
         batches=trainer.val_batches,
     )
     losses = clip_losses(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -29,7 +30,7 @@ from kinesics.runs.run import RECIPE_NAME, Run, path_record, write_train_clips
 from kinesics.settings import Recipe
 from kinesics.training.checks import check_modality, check_run_folder, labelled
 from kinesics.training.head_fit import start_head
-from kinesics.training.loop import Task, train_model
+from kinesics.training.loop import Execution, Task, Trainer, train_model
 from kinesics.training.reproducible import deterministic_algorithms, own_random_state
 from kinesics.video.view_plan import view_plan
 
@@ -78,17 +79,11 @@ def train(
     if recipe is None or data is None:
         raise UserError("a new training needs a recipe and a manifest; only a resumed one knows them from its record")
     manifest = read_manifest(Path(data), None if flow is None else Path(flow))
-    return train_task(
-        recipe if split == "train" else without_patience(recipe),
-        task_of(manifest, split),
-        manifest,
-        Path(out),
-        resume=resume,
-        listener=listener,
-        device=device,
-        num_workers=num_workers,
-        checkpoint_batches=checkpoint_batches,
-    )
+    recipe = recipe if split == "train" else without_patience(recipe)
+    execution = Execution(device, num_workers, checkpoint_batches, listener or Listener())
+    with prepared(recipe, task_of(manifest, split), manifest, Path(out), execution, resume=resume) as trainer:
+        train_model(trainer)
+    return Run(Path(out))
 
 
 def task_of(manifest: Manifest, split: TrainSplit) -> Task:
@@ -105,26 +100,23 @@ def without_patience(recipe: Recipe) -> Recipe:
     return recipe.with_changes({"optim.patience": 0})
 
 
-def train_task(
-    recipe: Recipe,
-    task: Task,
-    manifest: Manifest,
-    out: Path,
-    *,
-    resume: bool = False,
-    listener: Listener | None = None,
-    device: str = "auto",
-    num_workers: int | None = None,
-    checkpoint_batches: int = 0,
-) -> Run:
-    """`train` on videos that are already chosen, such as all folds but one."""
-    listener = listener or Listener()
+@contextmanager
+def prepared(
+    recipe: Recipe, task: Task, manifest: Manifest, out: Path, execution: Execution, *, resume: bool = False
+) -> Iterator[Trainer]:
+    """A training that `train_model` can run; its folder is locked and its records are written.
+
+    Raises:
+        UserError: as `train` does.
+    """
     check_modality(recipe.input.modality, manifest)
     if out.is_file():
         raise UserError(f"{out}: is a file; expected a folder for the run")
     check_there([*task.train, *task.val])
-    fabric = make_fabric(recipe.optim.precision, device)
-    listener = listener if fabric.is_global_zero else Listener()  # one process speaks for all
+    fabric = make_fabric(recipe.optim.precision, execution.device)
+    if not fabric.is_global_zero:  # one process speaks for all
+        execution = dataclasses.replace(execution, listener=Listener())
+    listener = execution.listener
     with ExitStack() as held:
         held.enter_context(own_random_state(fabric.device))
         held.enter_context(deterministic_algorithms(recipe.optim.deterministic))
@@ -135,23 +127,11 @@ def train_task(
             model = build(recipe, task, listener)
         announce(recipe, task, fabric, listener)
         if recipe.optim.head_start == "probe" and not has_state:
-            start_head(model, task, recipe, fabric=fabric, listener=listener, num_workers=num_workers)
+            start_head(model, task, recipe, fabric=fabric, listener=listener, num_workers=execution.num_workers)
         if fabric.is_global_zero:
             write_records(out, recipe, task, manifest, fabric, has_state=has_state)
-        train_model(
-            recipe,
-            task,
-            model,
-            out,
-            fabric=fabric,
-            contract=contract_of(recipe, task, manifest, model),
-            listener=listener,
-            log=RunLog(out, enabled=fabric.is_global_zero),
-            resume=has_state,
-            num_workers=num_workers,
-            checkpoint_batches=checkpoint_batches,
-        )
-    return Run(out)
+        contract, log = contract_of(recipe, task, manifest, model), RunLog(out, enabled=fabric.is_global_zero)
+        yield Trainer(recipe, task, model, out, fabric, contract, log, execution, resume=has_state)
 
 
 def contract_of(recipe: Recipe, task: Task, manifest: Manifest, model: Recognizer) -> Contract:

@@ -70,12 +70,12 @@ class WorkerPool(Generic[Item, Result]):
 
     def results(
         self, items: Iterable[Item], *, in_order: bool = True, num_ahead: int | None = None
-    ) -> Generator[tuple[int, Result | KinesicsError], None, None]:
-        """Yield the index of each item and what came of it, in order or as they come.
+    ) -> Generator[tuple[Item, Result | KinesicsError], None, None]:
+        """Yield each item with its answer, in order or as they come.
 
-        That is the result of the task; its VideoError or UserError; or a WorkerError. Items are taken from the iterable
-        no more than `num_ahead` (by default twice the workers) before their results are asked for, so memory does not
-        grow with their number. Closing the generator, or an interrupt, ends the processes.
+        An answer is the result of the task, its VideoError or UserError, or a WorkerError. At most `num_ahead` items
+        (by default twice the number of workers) are taken ahead of the answers, so memory does not grow with their
+        number. Closing the generator, or an interrupt, ends the processes.
 
         Raises:
             KinesicsError: a process does not start, or the task raised one that is about the machine, not the item.
@@ -84,26 +84,26 @@ class WorkerPool(Generic[Item, Result]):
         todo: queue.SimpleQueue[tuple[int, Item] | None] = queue.SimpleQueue()
         done: queue.SimpleQueue[tuple[int, Any] | BaseException] = queue.SimpleQueue()
         workers: list[_Worker] = []
+        open_items: dict[int, Item] = {}
         answers: dict[int, Any] = {}
         source = enumerate(items)
-        num_open = next_index = 0
+        next_index = 0
         try:
             while True:
-                while num_open < num_ahead and (entry := next(source, None)) is not None:
+                while len(open_items) < num_ahead and (entry := next(source, None)) is not None:
                     todo.put(entry)
-                    num_open += 1
-                    if len(workers) < min(self.num_workers, num_open):
+                    open_items[entry[0]] = entry[1]
+                    if len(workers) < min(self.num_workers, len(open_items)):
                         workers.append(_Worker(self, todo, done))
                         workers[-1].start()
-                if not num_open:
+                if not open_items:
                     return
                 while next_index not in answers if in_order else not answers:
                     index, answer = _next(done)
                     answers[index] = answer
                 index = next_index if in_order else next(iter(answers))
                 next_index += 1
-                num_open -= 1
-                yield index, answers.pop(index)
+                yield open_items.pop(index), answers.pop(index)
         finally:
             for worker in workers:
                 worker.stop()
