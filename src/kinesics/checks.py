@@ -169,8 +169,8 @@ def _fitted_plain(value: Any, hint: Any) -> Any:
 
 
 def _fitted_number(value: Any, kind: type) -> int | float:
-    wanted = numbers.Integral if kind is int else numbers.Real
-    if isinstance(value, bool) or not isinstance(value, wanted):
+    expected = numbers.Integral if kind is int else numbers.Real
+    if isinstance(value, bool) or not isinstance(value, expected):
         raise _MismatchError
     try:
         number: int | float = kind(value)

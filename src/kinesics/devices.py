@@ -51,4 +51,4 @@ def check_device(device: str) -> None:
     """Raises UserError where there is no such device."""
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if not there.get(device, True):
-        raise UserError(f"device {device}: there is none here; `kinesics doctor` tells what there is")
+        raise UserError(f"device {device}: this machine has none; `kinesics doctor` lists the devices")

@@ -66,7 +66,7 @@ def predict(
         out: A file to append answers to, a table (.csv) or JSON lines (.jsonl); what is in it is not done again.
         annotate: A folder for copies of the videos with the answer drawn in.
         views: one, two-clip, ten-by-three, 25x10 or 25x1.
-        top: How many classes to tell of each video.
+        top: How many classes to give for each video.
         batch_size: Views that go through the network at once.
         device: Where to compute.
         num_workers: Decoding processes; as many as cores by default. With 0 this process decodes, without limits.
@@ -112,11 +112,11 @@ def predict(
         outcomes = with_copies(outcomes, names, failed, listener)
     if into:
         outcomes = write_predictions(outcomes, into, maker)
-    return Predictions(todo, predictor.classes, tuple(notes), told(outcomes, len(todo), listener), failed)
+    return Predictions(todo, predictor.classes, tuple(notes), reported(outcomes, len(todo), listener), failed)
 
 
-def told(outcomes: Iterable[Outcome], num_all: int, listener: Listener) -> Iterator[Outcome]:
-    """The outcomes, each told to the listener once it was taken."""
+def reported(outcomes: Iterable[Outcome], num_all: int, listener: Listener) -> Iterator[Outcome]:
+    """The outcomes; the listener hears of each one after it was taken."""
     for number, outcome in enumerate(outcomes, start=1):
         yield outcome
         if num_all > 1:
@@ -128,7 +128,7 @@ def with_copies(
 ) -> Generator[Outcome, None, None]:
     """The outcomes, each after its video was copied with the answer drawn in.
 
-    A copy that cannot be written is told and added to `failed`; the answer stays.
+    If a copy cannot be written, the listener hears why and `failed` gets its video; the answer stays.
     """
     taken: deque[Outcome] = deque()
 

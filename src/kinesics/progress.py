@@ -1,4 +1,4 @@
-"""What long work tells while it runs, and how it is asked to stop."""
+"""What long work reports while it runs, and how it is asked to stop."""
 
 from __future__ import annotations
 

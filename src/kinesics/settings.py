@@ -68,7 +68,7 @@ class InputConfig:
     flip: bool = True
     """Mirror half of the clips; left/right classes change places."""
     color_jitter: NotNegative = 0.0
-    """Strength of brightness, contrast and saturation changes, one draw a clip."""
+    """Strength of brightness, contrast and saturation changes, drawn once per clip."""
     erasing: Share = 0.0
     """Probability of erasing a rectangle, the same in all frames of a clip."""
     mixup: NotNegative = 0.0

@@ -28,10 +28,9 @@ NONE_OF_THESE = "none of these"
 class VideoItem:
     """One labelled video: a file, a folder of frames or a frame pattern (`clip/img_{:05d}.jpg`), whole or a part of it.
 
-    `labels` are class indices: one, several (multi-label) or none (unknown). `fps` is needed of frame folders only.
+    `labels` are class indices: one, several (multi-label) or none (unknown). `fps` is for frame folders only.
     `is_partial`: some of its frames cannot be decoded; it is read as if it had only the others. `is_flow`: the file
-    holds optical flow. `digest`: tells its
-    content, and the part of it, whatever its path; empty where it is not known.
+    holds optical flow. `digest`: identifies its content and the part of it, independent of its path; empty if unknown.
     `index_folder`: where its frame index is kept between openings.
     """
 
@@ -97,8 +96,8 @@ class Scores:
     ids: M unique names. logits: (M, K) float. targets: (M, K) bool, one-hot or multi-hot; an all-false row is unknown.
     classes: K names. multi_label: whether a sigmoid (rather than a softmax) makes probabilities of the logits.
     record: how they came about (run, view plan, split, seed, versions).
-    digests: the content of each video, whatever its path (`VideoItem.digest`); () where not all are known. Two videos
-    may have the same content.
+    digests: the content of each video, independent of its path (`VideoItem.digest`); () where not all are known. Two
+    videos may have the same content.
     """
 
     ids: tuple[str, ...]
@@ -118,7 +117,7 @@ class Scores:
                     f"scores of {shape[0]} videos and {shape[1]} classes need {name} {shape}, found {found}"
                 )
         if len(set(self.ids)) != len(self.ids):
-            raise ValueError("scores have one row a video, found an id twice")
+            raise ValueError("scores have one row per video, found an id twice")
         if self.digests and (len(self.digests) != len(self.ids) or not all(self.digests)):
             raise ValueError(f"scores of {shape[0]} videos need as many digests or none, found {len(self.digests)}")
 
@@ -168,7 +167,7 @@ class Scores:
                     digests=tuple(file["digests"].tolist()) if "digests" in file else (),  # files of before lack them
                 )
         except FileNotFoundError:
-            raise UserError(f"{path}: no such file; wanted scores.npz as `kinesics test` writes it") from None
+            raise UserError(f"{path}: no such file; expected scores.npz as `kinesics test` writes it") from None
         except (ValueError, KeyError, OSError, EOFError) as error:
             raise UserError(f"{path}: not a score file of kinesics ({error})") from error
 

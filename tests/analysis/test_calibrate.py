@@ -118,9 +118,9 @@ def test_clips_with_labels_that_the_model_does_not_know_show_none_of_its_classes
 
 
 def test_what_cannot_be_is_said(run: Path, tiny_set: Path) -> None:
-    with pytest.raises(UserError, match=r"set\.csv: all of its 16 clips are labelled with classes of the model"):
+    with pytest.raises(UserError, match=r"set\.csv: all of its 16 clips are of the model's classes"):
         calibrated(run, tiny_set, none=tiny_set)
-    with pytest.raises(UserError, match=r"false alarms: wanted a share from 0 to 1, such as 0\.05, found 5"):
+    with pytest.raises(UserError, match=r"false alarms: expected a share from 0 to 1, such as 0\.05, found 5"):
         calibrated(run, tiny_set, false_alarms=5)
     with pytest.raises(UserError, match=r"nowhere\.csv: no such file"):
         calibrated(run, tiny_set, none="nowhere.csv")

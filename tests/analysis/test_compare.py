@@ -107,7 +107,7 @@ def test_what_cannot_be_compared_is_said(tmp_path: Path) -> None:
     a, b = folders(tmp_path)
     with pytest.raises(UserError, match="two runs or more, found 1"):
         compare([a])
-    with pytest.raises(UserError, match="stands there twice"):
+    with pytest.raises(UserError, match="is named twice"):
         compare([a, a])
     with pytest.raises(UserError, match=r"no scores of split test with views 25x10; `kinesics test"):
         compare([a, b], views="25x10")

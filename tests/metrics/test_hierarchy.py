@@ -125,13 +125,13 @@ def test_ma52_is_known() -> None:
         (
             "h.csv",
             "name,parent\nnod,head\n",
-            r"h\.csv: its first line is 'name,parent'; wanted a CSV file with the columns",
+            r"h\.csv: its first line is 'name,parent'; expected a CSV file with the columns",
         ),
         ("h.csv", "class,parent\nnod,\n", r"h\.csv:2: the parent is empty"),
         ("h.csv", "class,parent\nnod,head\nnod,arm\n", r"h\.csv:3: 'nod' has the parent 'head' already"),
         ("h.csv", "class,parent\n", r"h\.csv: no classes"),
         ("h.csv", "class,parent\nwave,arm\n", r"h\.csv: has no parent for the class 'nod'"),
-        ("h.json", "[1]", r"h\.json: wanted a JSON object"),
+        ("h.json", "[1]", r"h\.json: expected a JSON object"),
         ("h.json", "{", r"h\.json: not JSON"),
     ],
 )

@@ -48,7 +48,7 @@ class CalibratedRun:
     report_path: Path
 
     def lines(self) -> list[str]:
-        """What to tell the user."""
+        """What the user should know."""
         found = self.calibration
         return [
             temperature_line(found, self.split),
@@ -100,7 +100,7 @@ def calibrate(
     if holds_ensemble(run):
         return calibrate_folds(run, false_alarms, {"data": data, "none": none})
     if not 0 <= false_alarms <= 1:
-        raise UserError(f"false alarms: wanted a share from 0 to 1, such as 0.05, found {false_alarms:g}")
+        raise UserError(f"false alarms: expected a share from 0 to 1, such as 0.05, found {false_alarms:g}")
     model, contract, manifest = open_run(run, data, flow, listener)
     items = list(known_items(manifest, contract, split, others=True))
     if unknown := sum(not item.labels for item in items):
@@ -184,7 +184,7 @@ def other_items(none: str, manifest: Manifest, contract: Contract, listener: Lis
     others = [dataclasses.replace(item, id=f"{none}: {item.id}") for item in items if not item.labels]
     if not others:
         raise UserError(
-            f"{source}: all of its {len(items)} clips are labelled with classes of the model; wanted others"
+            f"{source}: all of its {len(items)} clips are of the model's classes; expected clips of no class"
         )
     if len(others) < len(items):
         listener.say(f"{source}: {len(items) - len(others)} clips of the model's classes are left out")
@@ -194,7 +194,7 @@ def other_items(none: str, manifest: Manifest, contract: Contract, listener: Lis
 def temperature_line(found: Calibration, split: str) -> str:
     """The temperature, and what it says of the model."""
     if found.temperature == 1.0:
-        return f"temperature 1: every answer about {split} is right, which tells no other"
+        return f"temperature 1: every answer about {split} is right, so no other can be fitted"
     if found.temperature > 0.99 * TEMPERATURES[1]:
         why = "the highest that is tried: on these clips the model is no better than a guess"
     else:
@@ -218,7 +218,7 @@ def threshold_line(found: Calibration) -> str:
 
 
 def none_lines(found: Calibration) -> list[str]:
-    """What clips of none of the classes tell, or that there are none."""
+    """What clips of none of the classes show, or that there are none."""
     if found.auroc is None:
         return [
             "there were no clips that show none of the classes, so the threshold is one on wrong answers; "

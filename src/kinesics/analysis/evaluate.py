@@ -191,8 +191,8 @@ def known_items(
     items = manifest.items(split)
     if not items:
         there = sorted({row.split or "(empty)" for row in manifest.rows})
-        wanted = f"no usable rows with split '{split}'; there are {', '.join(there)}" if split else "no usable rows"
-        raise UserError(f"{manifest.path}: {wanted}")
+        problem = f"no usable rows with split '{split}'; there are {', '.join(there)}" if split else "no usable rows"
+        raise UserError(f"{manifest.path}: {problem}")
     index = {name: k for k, name in enumerate(contract.classes)}
     mapped = []
     for item in items:

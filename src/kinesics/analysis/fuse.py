@@ -43,9 +43,9 @@ def fuse(
         UserError: a run without scores, weights that do not fit, or scores of other videos or classes.
     """
     if weights and len(weights) != len(runs):
-        raise UserError(f"wanted a weight for each of {len(runs)} runs, found {len(weights)}")
+        raise UserError(f"expected a weight for each of {len(runs)} runs, found {len(weights)}")
     if len({str(run) for run in runs}) < len(runs):
-        raise UserError("a run stands there twice; give it a larger weight instead")
+        raise UserError("a run is named twice; give it a larger weight instead")
     streams = {str(run): Scores.load(score_file(Path(run), split, views)) for run in runs}
     known = stream_weights([str(scores.record.get("recipe", "")) for scores in streams.values()])
     shares = dict(zip(streams, weights or known, strict=True))

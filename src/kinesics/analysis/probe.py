@@ -1,4 +1,4 @@
-"""What a folder of clips allows, told before anything is trained: how much one frame tells, and what order adds."""
+"""What can be learned from a folder of clips, before training: how much one frame shows, and what order adds."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MOMENTS = 4
 FOLDS = 5
 WAYS = {
     "one_frame": "one frame (the middle one)",
-    "unordered": "all frames, whatever their order",
+    "unordered": "all frames, without their order",
     "ordered": "all frames in order",
     "reversed": "the same, test clips reversed",
 }
@@ -55,7 +55,7 @@ class ProbeResult:
     seconds: float
 
     def lines(self) -> list[str]:
-        """The result as text: a line a way, then what follows from it."""
+        """The result as text: one line per way, then what follows from it."""
         width = max(map(len, WAYS.values()))
         rows = [
             f"  {title:<{width}}  {found.value:6.1%}   {found.low:.1%} to {found.high:.1%}"
@@ -70,7 +70,7 @@ class ProbeResult:
         ]
 
     def findings(self) -> list[str]:
-        """What the figures say to someone who wants to train on these clips."""
+        """What the figures mean for a training on these clips."""
         one, unordered = self.accuracy["one_frame"].value, self.accuracy["unordered"].value
         ordered, backwards = self.accuracy["ordered"].value, self.accuracy["reversed"].value
         best = max(one, unordered, ordered)
@@ -78,20 +78,18 @@ class ProbeResult:
         if not self.grouped:
             found.append("no groups: a person may be in training and test clips, and the figures too good; add a group")
         if best < self.chance + 0.1:
-            found.append(
-                "frozen features tell almost nothing here: the backbone has to be trained, or needs more clips"
-            )
+            found.append("frozen features show almost nothing here: train the backbone, or add more clips")
             return found
         if one - self.chance > 0.9 * (best - self.chance):
             found.append(
-                "one frame tells nearly all of it: a model that looks good here may know the scene, not the motion"
+                "one frame is nearly enough: a model that is good here may have learned the scene, not the motion"
             )
         gain, lost = ordered - unordered, ordered - backwards
         if gain > 0.02:
             found.append(f"the order of the frames adds {100 * gain:.0f} points: use a model that sees it, such as tsm")
         elif lost > 0.1:
             found.append(
-                f"order is used (reversed clips lose {100 * lost:.0f} points), but the frames without it tell as much"
+                f"order is used (reversed clips lose {100 * lost:.0f} points), but the frames without it give as much"
             )
         else:
             found.append("the order of the frames adds nothing that these features show")
@@ -126,7 +124,7 @@ def probe(
         listener: Hears what is said and how far the work is.
 
     Raises:
-        UserError: the manifest has one class only, too few clips for folds, or the weights are not to be had.
+        UserError: the manifest has one class only, too few clips for folds, or the weights are not available.
         VideoError: a video cannot be decoded.
     """
     started = time.monotonic()
@@ -135,7 +133,7 @@ def probe(
         raise unknown("backbone", backbone, backbones)
     manifest = read_manifest(Path(data))
     if len(manifest.classes) < 2:
-        raise UserError(f"{manifest.path}: has one class; wanted two or more to tell apart")
+        raise UserError(f"{manifest.path}: has one class; expected two or more")
     rows, left_out = in_folds(manifest, seed)
     folds = np.array([row.fold for row in rows])
     items = Manifest(manifest.path, tuple(rows), manifest.classes).items()

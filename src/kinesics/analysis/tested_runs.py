@@ -46,12 +46,14 @@ def read_tested(runs: Sequence[Path | str], *, split: str = "test", views: str =
     """What the runs scored on `split` with `views`, evaluated. Runs are folders of runs, or score files.
 
     Raises:
-        UserError: a run has no such scores (the line says which command writes them), or stands there twice.
+        UserError: a run has no such scores (the line says which command writes them), or is named twice.
     """
     paths = [Path(run) for run in runs]
     if twice := [path for path in paths if paths.count(path) > 1]:
-        raise UserError(f"{twice[0]}: the run stands there twice")
-    files = [score_file(path, split, views) for path in paths]  # what is missing is told before anything is computed
+        raise UserError(f"{twice[0]}: the run is named twice")
+    files = [
+        score_file(path, split, views) for path in paths
+    ]  # an error for what is missing comes before anything is computed
     return [
         tested(name, path, Scores.load(file)) for name, path, file in zip(run_names(paths), paths, files, strict=True)
     ]
@@ -115,7 +117,7 @@ def input_shape(model: Recognizer, plan: ViewPlan) -> tuple[int, ...]:
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:
-    """A short name for each run, no two the same: the last parts of its path, as many as tell them apart.
+    """A short name for each run, no two the same: the last parts of its path, as many as make them different.
 
     a/tsm, a/tsn → tsm, tsn; a/tsm, b/tsm → a/tsm, b/tsm
     """
@@ -128,7 +130,7 @@ def run_names(paths: Sequence[Path]) -> list[str]:
 
 
 def clips_of(runs: Sequence[Tested]) -> Manifest | None:
-    """The manifest that names the runs' clips, as the first of their records tells that is still there; else None."""
+    """The manifest that names the runs' clips: the first one in their records that is still there, else None."""
     for run in runs:
         for place in places_of(run):
             try:

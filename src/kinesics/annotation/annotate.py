@@ -1,6 +1,6 @@
 """Copies of videos with the answer drawn in: label, probability, and a time line that shows the frames looked at.
 
-All of it stands at the foot of the picture, since it is heads that nod.
+All of it is at the bottom of the picture, because the heads that nod are at the top.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def annotate(
     All frames are kept, at their size (tiny ones enlarged) and at the rate that keeps the duration; where frames came
     at uneven times, the copy spaces them evenly. Of a damaged video the copy has the frames that can be decoded. The
     sound is kept. Labels above one half are shown, or the best one. The line below them is the video's time; a tick
-    stands where the model looked and lights up when it is passed. Memory does not grow with the video's length.
+    marks each moment that the model saw and lights up when it is passed. Memory does not grow with the video's length.
 
     Args:
         video: A video, a folder of frames or a frame pattern.
         prediction: What is drawn in.
         out: The copy, an .mp4 file.
-        fps: Frames a second of a folder of frames.
+        fps: Frames per second of a folder of frames.
         paint: What is done to each frame before it is enlarged and written on.
 
     Raises:
@@ -121,8 +121,8 @@ def enlargement(height: int, width: int) -> int:
     >>> enlargement(64, 64), enlargement(720, 1280)
     (5, 1)
     """
-    wanted = math.ceil(max(MIN_WIDTH / width, MIN_HEIGHT / height))
-    return max(1, min(wanted, MAX_SIDE // max(height, width)))
+    factor = math.ceil(max(MIN_WIDTH / width, MIN_HEIGHT / height))
+    return max(1, min(factor, MAX_SIDE // max(height, width)))
 
 
 @dataclass(frozen=True)
@@ -219,7 +219,7 @@ def text_width(text: str, size: int) -> int:
 
 
 def put_text(image: Frame, text: str, place: tuple[int, int], size: int, color: Color) -> None:
-    """Write onto an image, in place; `place` is (x, y) of the left end of the line that the letters stand on."""
+    """Write onto an image, in place; `place` is (x, y) of the left end of the letters' baseline."""
     cv2.putText(image, text, place, color, face(), size, WEIGHT)
 
 

@@ -14,7 +14,7 @@ from kinesics.workers.limits import Limits
 from kinesics.workers.pool import Alive, WorkerError, WorkerPool
 
 LIMITS = Limits(timeout_seconds=0)
-"""A copy takes as long as the video is; one without a new frame for `stall_seconds` is given up."""
+"""A copy has no limit of time, since videos may be long; one without a new frame for `stall_seconds` is stopped."""
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ from kinesics.errors import UserError
 Split = Literal["train", "val", "test"]
 Device = Literal["auto", "cpu", "cuda", "mps"]
 HIDDEN = frozenset({"listener"})
-"""Parameters that no flag stands for: the command line gives them itself."""
+"""Parameters without a flag: the command line sets them itself."""
 TYPES: Mapping[str, Any] = {"device": Device, "views": str}
 """Parameters whose flag has another type than the parameter, wherever they appear."""
 

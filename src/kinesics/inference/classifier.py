@@ -55,7 +55,7 @@ class VideoClassifier(ABC):
 
     @abstractmethod
     def maker(self, plan: ViewPlan | str | None = None) -> str:
-        """Twelve letters that stand for weights, view plan and calibration: equal makers, equal answers."""
+        """Twelve letters made from weights, view plan and calibration: equal letters mean equal answers."""
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -89,7 +89,7 @@ class VideoClassifier(ABC):
         if isinstance(video, Path | str):
             path = Path(video)
             if not on_disk(path).exists():
-                raise UserError(f"{path}: no such file; wanted a video or a folder of frames")
+                raise UserError(f"{path}: no such file; expected a video or a folder of frames")
             item = VideoItem(str(path), path, start_seconds=start_seconds, end_seconds=end_seconds, fps=fps)
             once = {kind: kind(item) for kind in dict.fromkeys(decoders)}
             decoded = tuple(once[decoder] for decoder in decoders)
@@ -120,7 +120,7 @@ class VideoClassifier(ABC):
             plan: The views, as `predict` takes them.
             top: How many classes each prediction names; all for None.
             batch_size: Views that go through the network at once.
-            num_workers: Processes that decode, by default one a core; with 0 this process does, without limits.
+            num_workers: Processes that decode, by default one per core; with 0 this process does, without limits.
             timeout_seconds: Processor time to decode one video; its size and the frames looked at add to it.
             memory_gib: Memory to decode one video, in GiB.
 

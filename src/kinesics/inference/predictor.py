@@ -89,7 +89,7 @@ class Predictor(VideoClassifier):
         return plan
 
     def maker(self, plan: ViewPlan | str | None = None) -> str:
-        """Twelve letters that stand for weights, view plan and calibration: equal makers, equal answers."""
+        """Twelve letters made from weights, view plan and calibration: equal letters mean equal answers."""
         made_of: list[object] = [sha256(self.folder / WEIGHTS_NAME), self.views(plan).to_dict(), list(self.classes)]
         calibrated = [self.contract.temperature, self.contract.threshold]
         made_of += calibrated if calibrated != [1.0, 0.0] else []

@@ -6,7 +6,7 @@
 
 Paths are absolute, so that a line means the same wherever it is read. `labels` are the best classes in their order;
 `over_half` those with a probability above one half, which is the answer of a multi-label model (and may be none).
-`model` stands for weights, view plan and calibration; answers of two are never mixed in a file. Of a model with a
+`model` identifies weights, view plan and calibration; a file never holds the answers of two. Of a model with a
 threshold, each line has it as `threshold`; where the best of `labels` is below it, `label` is "none of these".
 """
 
@@ -27,7 +27,7 @@ from kinesics.inference.results_csv import header, rows, to_row
 
 JSON_ENDINGS = (".jsonl", ".json", ".ndjson")
 OPENING = '{"path": '
-"""How each line begins, by which a half-written one is told from another program's file."""
+"""How each line begins; so a half-written line is not taken for another program's file."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def to_line(outcome: Outcome, maker: str = "") -> str:
 
 
 def write_predictions(outcomes: Iterable[Outcome], out: Path, maker: str = "") -> Iterator[Outcome]:
-    """Gives each outcome on as soon as its line stands in `out`, behind the lines that are there already.
+    """Yield each outcome as soon as its line is in `out`, after the lines that are there already.
 
     A half-written last line is cut off first. Nothing is written until the first outcome is asked for.
 
@@ -99,7 +99,7 @@ def _put(file: RawIOBase, out: Path, line: bytes, *, cut_at: int | None = None) 
 
 
 def remaining(videos: Iterable[Path], out: Path, maker: str = "") -> list[Path]:
-    """The videos that have no line in `out` yet. A line that tells an error counts: delete it to try that one again."""
+    """The videos that have no line in `out` yet. A line with an error counts: delete it to try that video again."""
     done = done_paths(out, maker)
     return [video for video in videos if absolute(video) not in done]
 
@@ -165,7 +165,7 @@ def _check_maker(found: str, maker: str, out: Path, line: int) -> None:
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """A line of ours, or None for any other."""
+    """A line that `write_predictions` wrote, or None for any other."""
     try:
         answer = json.loads(line)
     except ValueError:  # also where it is not UTF-8
@@ -175,7 +175,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _begun(line: bytes) -> bool:
-    """Whether a line without an end can be the beginning of one of ours."""
+    """Whether a line without an end can be the beginning of such a line."""
     opening = OPENING.encode()
     return line.startswith(opening) or opening.startswith(line)
 

@@ -1,4 +1,4 @@
-"""From a model and videos to Scores: every view of the plan, averaged, one row a video."""
+"""From a model and videos to Scores: every view of the plan, averaged, one row per video."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Scorer(Protocol):
-    """Gives clips (N, T, C, H, W) uint8 their logits (N, K) float32, one a class; normalisation is part of it."""
+    """Gives clips (N, T, C, H, W) uint8 their logits (N, K) float32, one per class; normalisation is part of it."""
 
     def __call__(self, clips: Tensor) -> Tensor:
         """(N, T, C, H, W) uint8 → (N, K) float32."""

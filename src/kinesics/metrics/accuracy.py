@@ -169,7 +169,7 @@ def predictions(logits: npt.NDArray[np.float32], multi_label: bool) -> npt.NDArr
 
 def single_figures(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.bool_]) -> dict[str, Array]:
     """top1 and top5 of each video (M,): whether the label is among the best (all K, where there are fewer)."""
-    truth = logits[targets][:, None]  # one label a video
+    truth = logits[targets][:, None]  # one label per video
     # Of equal scores the first class counts as the better one, as argmax has it.
     ahead = (logits > truth) | ((logits == truth) & (np.arange(logits.shape[1]) < targets.argmax(axis=1)[:, None]))
     rank = ahead.sum(axis=1)

@@ -1,6 +1,6 @@
 """How far probabilities can be believed: temperature, calibration error, and the threshold of "none of these".
 
-A network's softmax is surer than it is right. One temperature, by which all logits are divided, mends most of that and
+The softmax of a network is too sure. One temperature, by which all logits are divided, corrects most of that and
 changes no ranking (Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2). The confidence of an
 answer is the probability of its best class; below a threshold the answer is "none of these".
 
@@ -49,7 +49,7 @@ class Calibration:
     num_clips: those of the classes; num_right of them are answered right, num_rejected are below the threshold, and
     num_rejected_right are both. num_none: clips of none of the classes; num_none_called of them are called one.
     error_before, error_after: the calibration error with and without the temperature; `bins` are after it.
-    auroc: how well confidence tells the two kinds of clips apart; None without clips of none of the classes.
+    auroc: how well confidence separates the two kinds of clips; None without clips of none of the classes.
     """
 
     temperature: float
@@ -86,7 +86,7 @@ def calibrate(scores: Scores, false_alarms: float = 0.05) -> Calibration:
         UserError: `false_alarms` is no share, or no row has a target.
     """
     if not 0 <= false_alarms <= 1:
-        raise UserError(f"false alarms: wanted a share from 0 to 1, found {false_alarms:g}")
+        raise UserError(f"false alarms: expected a share from 0 to 1, found {false_alarms:g}")
     known = scores.targets.any(axis=1)
     if not known.any():
         raise UserError("no clip shows one of the classes; there is nothing to calibrate on")
@@ -143,7 +143,7 @@ def negative_log_likelihood(logits: Array, targets: Flags, multi_label: bool) ->
 
 
 def probabilities(scores: Scores) -> Array:
-    """(M, K) as `Scores.probs`, in double precision: near 1, float32 tells confidences apart no more."""
+    """(M, K) as `Scores.probs`, in double precision: near 1, float32 makes different confidences equal."""
     logits = scores.logits.astype(np.float64)
     if scores.multi_label:
         return np.asarray(np.exp(-np.logaddexp(0.0, -logits)))

@@ -36,12 +36,12 @@ MA52 = {
     "leg-hand": range(48, 52),
 }
 """The classes of Micro-Action-52 by the parts of the body that move (Guo et al., TCSVT 2024)."""
-WANTED = "a CSV file with the columns class,parent or a JSON object of classes and their parents"
+EXPECTED = "a CSV file with the columns class,parent or a JSON object of classes and their parents"
 
 
 @dataclass(frozen=True)
 class Hierarchy:
-    """The parent of each class. Both are numbered, from 0, in the order in which they first stand here."""
+    """The parent of each class. Both are numbered, from 0, in the order in which they first occur."""
 
     parents: Mapping[str, str]
 
@@ -61,8 +61,8 @@ def hierarchy_of_names(classes: Sequence[str]) -> Hierarchy | None:
     A name without a slash is its own parent.
     """
     parents = {name: name.split(SEPARATOR, 1)[0].strip() for name in classes}
-    told = any(SEPARATOR in name for name in classes) and len(set(parents.values())) < len(parents)
-    return Hierarchy(parents) if told else None
+    is_nested = any(SEPARATOR in name for name in classes) and len(set(parents.values())) < len(parents)
+    return Hierarchy(parents) if is_nested else None
 
 
 def find_hierarchy(source: Path | str | None, classes: Sequence[str]) -> Hierarchy | None:
@@ -85,31 +85,31 @@ def find_hierarchy(source: Path | str | None, classes: Sequence[str]) -> Hierarc
 
 def read_parents(path: Path) -> dict[str, str]:
     """The parent of each class in a CSV or JSON file, in the file's order. Raises UserError where it is malformed."""
-    text = read_text(path, WANTED)
+    text = read_text(path, EXPECTED)
     if path.suffix.lower() == ".json":
         try:
             found = json.loads(text)
         except json.JSONDecodeError as error:
-            raise UserError(f"{path}: not JSON ({error}); wanted {WANTED}") from None
+            raise UserError(f"{path}: not JSON ({error}); expected {EXPECTED}") from None
         if (
             not isinstance(found, dict)
             or not found
             or not all(isinstance(name, str) and name for name in found.values())
         ):
-            raise UserError(f"{path}: wanted a JSON object such as {{'nod': 'head', 'shrug': 'body'}}")
+            raise UserError(f"{path}: expected a JSON object such as {{'nod': 'head', 'shrug': 'body'}}")
         return found
     parents: dict[str, str] = {}
     reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
     if not {"class", "parent"} <= set(reader.fieldnames or ()):
-        raise UserError(f"{path}: its first line is '{','.join(reader.fieldnames or ())}'; wanted {WANTED}")
+        raise UserError(f"{path}: its first line is '{','.join(reader.fieldnames or ())}'; expected {EXPECTED}")
     for row in reader:
         name, parent = ((row[column] or "").strip() for column in ("class", "parent"))
         if not name or not parent:
-            raise UserError(f"{path}:{reader.line_num}: the {'parent' if name else 'class'} is empty; wanted both")
+            raise UserError(f"{path}:{reader.line_num}: the {'parent' if name else 'class'} is empty; expected both")
         if parents.setdefault(name, parent) != parent:
             raise UserError(f"{path}:{reader.line_num}: '{name}' has the parent '{parents[name]}' already")
     if not parents:
-        raise UserError(f"{path}: no classes below the column names; wanted {WANTED}")
+        raise UserError(f"{path}: no classes below the column names; expected {EXPECTED}")
     return parents
 
 

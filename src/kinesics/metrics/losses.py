@@ -1,4 +1,4 @@
-"""What each video costs: the loss that tells hard clips from easy ones."""
+"""The loss of each video: high for hard clips, low for easy ones."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ def row_keys(runs: Sequence[Scores]) -> list[list[Key]]:
     """A key for each row of each run: rows of the same video have the same key, and no run has a key twice.
 
     That is the digest where all runs have digests, so that a video may lie in another folder; else the id. Where a run
-    has a digest several times, its rows are told apart by their ids, or counted in the order of the ids where the runs
+    has a digest several times, its rows are matched by their ids, or counted in the order of the ids where the runs
     have other ids.
     """
     if not all(scores.digests for scores in runs):

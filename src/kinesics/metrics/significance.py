@@ -21,7 +21,7 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class ClassDifference:
-    """How much better the second run tells one class; NaN where the class has no clips."""
+    """How much better the second run knows one class; NaN where the class has no clips."""
 
     name: str
     num_videos: int
@@ -129,7 +129,7 @@ def draws(
     """(B, M) how often each clip is in each draw, and the number of groups that were drawn (None: of clips)."""
     names = [groups.get(name) or f"\0{name}" for name in ids]  # a clip without a group is one of its own
     distinct, place = np.unique(names, return_inverse=True)
-    if len(distinct) in (1, len(ids)):  # one group would be in each draw, whole: it tells nothing of the spread
+    if len(distinct) in (1, len(ids)):  # one group would be whole in each draw, so the draws would not differ
         return draw_counts(len(ids), num_draws, seed), None
     return draw_counts(len(distinct), num_draws, seed)[:, place], len(distinct)
 
@@ -181,5 +181,5 @@ def class_differences(
 
 
 def chosen(ids: Sequence[str], flags: Flags) -> tuple[str, ...]:
-    """The ids where a flag stands."""
+    """The ids whose flag is true."""
     return tuple(name for name, is_set in zip(ids, flags, strict=True) if is_set)

@@ -12,7 +12,7 @@ from kinesics.metrics.accuracy import Metrics
 
 
 def write_per_class_csv(metrics: Metrics, path: Path) -> None:
-    """Write a line a class: videos, precision, recall, F1 with their intervals, and average precision."""
+    """Write one line per class: videos, precision, recall, F1 with their intervals, and average precision."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     kinds = ("precision", "recall", "f1")
@@ -25,7 +25,7 @@ def write_per_class_csv(metrics: Metrics, path: Path) -> None:
 
 
 def write_confusion_csv(metrics: Metrics, path: Path) -> None:
-    """Write the confusion matrix: a line a true class, a column a predicted one."""
+    """Write the confusion matrix: one line per true class, one column per predicted class."""
     if metrics.confusion is None:
         raise ValueError("multi-label scores have no confusion matrix")
     names = [row.name for row in metrics.per_class]

@@ -1,7 +1,7 @@
 """ensemble.json: the models that answer together, such as those of the folds of a cross-validation or of two streams.
 
-It is read as data from a stranger, as model.json is: typed, bounded, and no model is opened but those below or beside
-its folder that it names.
+Like model.json, it may come from anyone, so every field is typed and bounded, and it can only name models below or
+beside its folder.
 """
 
 from __future__ import annotations

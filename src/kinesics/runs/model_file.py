@@ -1,7 +1,7 @@
 """The model file: safetensors weights beside a JSON contract that says how to feed them.
 
-Both are read as data from a stranger: every field is typed and bounded, the weights are compared with the model by
-their names and shapes before anything is allocated, and no other file is opened.
+Both may come from anyone, so they are checked: every field is typed and bounded, the weights are compared with the
+model by their names and shapes before anything is allocated, and no other file is opened.
 """
 
 from __future__ import annotations

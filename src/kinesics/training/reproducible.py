@@ -22,13 +22,13 @@ def own_random_state(device: torch.device) -> Iterator[None]:
 
 
 @contextmanager
-def deterministic_algorithms(wanted: bool) -> Iterator[None]:
-    """Where wanted, let only algorithms run that give the same bits each time; the caller's choice comes back.
+def deterministic_algorithms(enabled: bool) -> Iterator[None]:
+    """If `enabled`, only let algorithms run that give the same bits each time; the caller's choice comes back.
 
     Raises:
         KinesicsError: the network has an operation without such an algorithm on this device.
     """
-    if not wanted:
+    if not enabled:
         yield
         return
     before = torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.benchmark, os.environ.get(WORKSPACE)

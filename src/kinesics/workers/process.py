@@ -22,7 +22,7 @@ SIGN_SECONDS = 0.2
 
 
 class SignOfLife:
-    """What a task calls with the number of frames that are new; it tells the pool, and adds processor time."""
+    """What a task calls with the number of new frames; it reports to the pool, and adds processor time."""
 
     def __init__(self, connection: Connection, clock: ProcessorClock) -> None:
         self.connection, self.clock = connection, clock

@@ -1,1 +1,1 @@
-"""What computes a model's logits, one file a runtime; each is a `Scorer` (inference/scorer.py)."""
+"""What computes a model's logits, one file per runtime; each is a `Scorer` (inference/scorer.py)."""

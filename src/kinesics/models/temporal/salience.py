@@ -57,7 +57,7 @@ def whitened(x_NLP: Tensor) -> Tensor:
 
 
 def fourier(length: int, like: Tensor) -> tuple[Tensor, Tensor]:
-    """(L, L) cosines and sines of the discrete Fourier transform, a row a frequency; that of the constant is 0."""
+    """(L, L) cosines and sines of the discrete Fourier transform, one row per frequency; that of the constant is 0."""
     steps = torch.arange(length, device=like.device)
     turns = torch.outer(steps, steps).remainder(steps[-1] + 1).to(like.dtype) * (2 * math.pi / length)
     keep = (steps > 0)[:, None].to(like.dtype)

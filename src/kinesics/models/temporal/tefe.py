@@ -18,7 +18,7 @@ from kinesics.models.temporal.slot import Site, Still, Temporal
 Placement = Sequence[int]
 """How many blocks of layer2, layer3, layer4 and layer5 have a module."""
 BEST_FE = (0, 3, 5, 2)
-"""The last row of the paper's table 5, beside one TE a stage."""
+"""The last row of the paper's table 5, beside one TE per stage."""
 
 
 class TemporalExtraction(Temporal):
