@@ -82,5 +82,5 @@ def draw_tradeoff(gathered: Gathered, folder: Path) -> Picture | None:
     if len(points) < 2:
         return None
     plot_tradeoff(points, TITLES[name], folder / "tradeoff.png")
-    places = "; ".join(f"{point.name} {point.figure.value:.0%} at {point.macs / 1e9:.2f} GMACs" for point in points)
+    places = "; ".join(f"{point.name} {point.metric.value:.0%} at {point.macs / 1e9:.2f} GMACs" for point in points)
     return Picture(f"{FOLDER}/tradeoff.png", f"{TITLES[name].capitalize()} over cost: {places}.")
