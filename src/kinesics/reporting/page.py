@@ -156,12 +156,12 @@ def view_text(plan: Mapping[str, Any]) -> str:
 
 
 def versions(runs: Sequence[ReportedRun]) -> dict[str, list[str]]:
-    """The versions of packages that can change a result: by package, one per run; empty if a run does not say."""
+    """The versions of the software of each run, by name, one per run; empty if a run does not say."""
     of_runs = [
         dict(run.record.get("versions") or record_of_scores(run.tested.scores).get("versions") or {}) for run in runs
     ]
-    packages = list(dict.fromkeys(package for run_versions in of_runs for package in run_versions))
-    return {package: [str(run_versions.get(package, "")) for run_versions in of_runs] for package in packages}
+    names = list(dict.fromkeys(name for run_versions in of_runs for name in run_versions))
+    return {name: [str(run_versions.get(name, "")) for run_versions in of_runs] for name in names}
 
 
 def percent(value: float) -> str:
