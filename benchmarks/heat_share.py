@@ -20,10 +20,10 @@ from kinesics import demonstration as demo
 from kinesics.analysis.evaluate import test
 from kinesics.data.manifest import read_manifest
 from kinesics.data.puppets import make_puppets
+from kinesics.explanation.explained_clip import predict_clip
 from kinesics.explanation.heat_share import heat_share
-from kinesics.explanation.methods import METHODS, How, enlarged, explain
+from kinesics.explanation.methods import METHODS, MethodSettings, enlarged, explain
 from kinesics.explanation.run import motion_of
-from kinesics.explanation.shown import show
 from kinesics.inference.predictor import load_predictor
 from kinesics.plots.saliency import scaled
 from kinesics.recipes import recipe
@@ -62,11 +62,11 @@ def shares(run: Path, videos: list[Path]) -> dict[tuple[str, str | None], list[f
     predictor = load_predictor(run)
     found: dict[tuple[str, str | None], list[float]] = {case: [] for case in CASES}
     for path in videos:
-        shown = show(predictor, path)
-        motion = motion_of(shown)
+        clip = predict_clip(predictor, path)
+        motion = motion_of(clip)
         for method, stage in CASES:
-            maps = explain(shown.question, method, How(stage if METHODS[method].uses_stage else None))
-            heat = scaled(enlarged(maps, (shown.question.num_steps, *maps.shape[1:])).numpy())
+            maps = explain(clip.class_score, method, MethodSettings(stage if METHODS[method].uses_stage else None))
+            heat = scaled(enlarged(maps, (clip.class_score.num_steps, *maps.shape[1:])).numpy())
             share = None if motion is None else heat_share(motion, heat)
             if share is not None:
                 found[method, stage].append(share)

@@ -15,7 +15,7 @@ from kinesics.analysis.fuse import fuse as fuse_runs
 from kinesics.data.manifest import Manifest, read_manifest, write_manifest
 from kinesics.data.prepare import prepare
 from kinesics.errors import UserError
-from kinesics.reporting.gather import gather
+from kinesics.reporting.report_data import gather
 from kinesics.values import Scores
 
 

@@ -1,8 +1,8 @@
 """Clips with a bright spot in one place of one time step, and models that see it: random backbones, a fitted head.
 
-The kernels are random, made positive and smaller away from their middles, and BatchNorm is settled on clips with spots;
-so a spot still stands out at its own place after all layers, in every backbone. The head is fitted by ridge regression
-to say how much of each cell is spot; nothing is trained.
+The kernels are random and positive, with smaller weights away from their centres, and BatchNorm has the statistics of
+clips with spots. So a spot keeps the highest values at its own place after all layers, in every backbone. The head is
+fitted by ridge regression to the share of spot in each cell; nothing is trained.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ def generator(seed: int) -> torch.Generator:
 
 
 def scene(n: int, channels: int, seed: int) -> Tensor:
-    """(N, T, C, H, W): a room that is the same for all, and noise."""
-    room = F.interpolate(torch.randn(1, 15, 6, 6, generator=generator(5)), (SIZE, SIZE), mode="bilinear")[0]
+    """(N, T, C, H, W): a background that is the same in all clips, and noise."""
+    background = F.interpolate(torch.randn(1, 15, 6, 6, generator=generator(5)), (SIZE, SIZE), mode="bilinear")[0]
     noise = torch.randn(n * STEPS, channels, SIZE // 8, SIZE // 8, generator=generator(seed))
     noise = F.interpolate(noise, (SIZE, SIZE), mode="bilinear")
-    return torch.unflatten(0.3 * noise, 0, (n, STEPS)) + 0.5 * room[torch.arange(channels) % 15]
+    return torch.unflatten(0.3 * noise, 0, (n, STEPS)) + 0.5 * background[torch.arange(channels) % 15]
 
 
 def spot() -> Tensor:
@@ -53,15 +53,15 @@ def spotted(place: Place, channels: int, seed: int = 99, length: int = 1) -> Ten
 
 
 def length_of(model: Recognizer) -> int:
-    """How many time steps of the model one of these clips is long: as many as its last stage makes one of."""
+    """How many frames a time step of these clips has: as many as the model's last stage merges into one."""
     return model.backbone.time_strides[-1]
 
 
 def learning_clips(channels: int, n: int = 12) -> tuple[Tensor, Tensor]:
-    """(N, T, C, H, W) clips of which every other frame has a spot, and where, (N, T, H, W)."""
-    at = torch.randint(CELLS**2, (n, STEPS, 1), generator=generator(1))
-    there = torch.rand(n, STEPS, 1, generator=generator(2)) < 0.5
-    cells = torch.zeros(n, STEPS, CELLS**2).scatter_(2, at, 1.0) * there
+    """(N, T, C, H, W) clips in which about half of the frames have a spot, and the mask of the spots, (N, T, H, W)."""
+    cell = torch.randint(CELLS**2, (n, STEPS, 1), generator=generator(1))
+    has_spot = torch.rand(n, STEPS, 1, generator=generator(2)) < 0.5
+    cells = torch.zeros(n, STEPS, CELLS**2).scatter_(2, cell, 1.0) * has_spot
     mask = torch.unflatten(cells, 2, (CELLS, CELLS)).repeat_interleave(SIDE, 2).repeat_interleave(SIDE, 3)
     return torch.where(mask[:, :, None] > 0, spot().repeat(CELLS, CELLS), scene(n, channels, 3)), mask
 
@@ -72,8 +72,8 @@ def seeing_model(name: str) -> Recognizer:
     torch.manual_seed(0)
     arguments: dict[str, Any] = {}
     if fixes_steps(name):
-        even = BACKBONES[parts_of(name)[1]].time_strides[-1]
-        arguments = {"num_steps": STEPS * even, **({"identity": True} if name.startswith("tefe") else {})}
+        time_stride = BACKBONES[parts_of(name)[1]].time_strides[-1]
+        arguments = {"num_steps": STEPS * time_stride, **({"identity": True} if name.startswith("tefe") else {})}
     model = create_model(name, 2, dropout=0.0, **arguments)
     clips, mask = learning_clips(model.channels)
     clips = clips.repeat_interleave(length_of(model), dim=1)
@@ -91,9 +91,9 @@ def seeing_model(name: str) -> Recognizer:
             if isinstance(module, nn.Conv3d):
                 k = torch.arange(module.kernel_size[0]) - module.kernel_size[0] // 2
                 module.weight.mul_(0.25 ** k.abs()[:, None, None])
-            if isinstance(module, TemporalConv):  # a third of them start as shifts, which carry a spot out of the clip
+            if isinstance(module, TemporalConv):  # a third of them start as shifts, which move a spot out of the clip
                 module.weight.copy_(0.25 ** torch.tensor([1.0, 0.0, 1.0]).expand_as(module.weight))
-            if isinstance(module, nn.Linear):  # of C3D
+            if isinstance(module, nn.Linear):  # in C3D
                 module.weight.abs_()
         model.train()(clips)
         model.eval()
@@ -103,19 +103,19 @@ def seeing_model(name: str) -> Recognizer:
 
 
 def keep_largest_input(weight: Tensor) -> None:
-    """Leave each output channel its largest input channel: after 48 positive 3×3 kernels in turn all would be alike."""
+    """Keep one input channel per output channel, the largest: 48 positive 3×3 kernels would make all channels alike."""
     sums = weight.flatten(2).sum(dim=2)
     weight[sums < sums.amax(dim=1, keepdim=True)] = 0
 
 
 def fit_head(model: Recognizer, features: Tensor, mask: Tensor) -> None:
-    """Ridge regression of each cell's share of spot on its features; every frame and level is weighed alike."""
-    wanted = F.adaptive_avg_pool2d(mask, features.shape[-2:]).flatten()
+    """Ridge regression of each cell's share of spot on its features; all frames and levels have the same weight."""
+    share = F.adaptive_avg_pool2d(mask, features.shape[-2:]).flatten()
     x = features.permute(0, 1, 3, 4, 2).flatten(0, 3)
     gram = x.T @ x
     gram += 1e-3 * gram.diagonal().mean() * torch.eye(len(gram))
-    weight = torch.linalg.solve(gram, x.T @ wanted)
+    weight = torch.linalg.solve(gram, x.T @ share)
     weight = 10 * weight.repeat(model.head.fc.in_features // len(weight))
-    weight = F.pad(weight, (0, model.head.fc.in_features - len(weight)))  # key points say nothing of a spot
+    weight = F.pad(weight, (0, model.head.fc.in_features - len(weight)))  # key points do not show a spot
     model.head.fc.weight.copy_(torch.stack([weight, -weight]))
     model.head.fc.bias.zero_()

@@ -1,4 +1,4 @@
-"""The share of the heat where things move, on maps whose share is known; what is said of it."""
+"""The share of the heat where things move, on maps whose share is known, and the sentence about it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kinesics.plots.saliency import Floats
 
 
 def corner(num_steps: int = 3, height: float = 5.0) -> Floats:
-    """Motion or heat in the upper left quarter alone."""
+    """Motion or heat in the upper left quarter only."""
     maps = np.zeros((num_steps, 32, 32), np.float32)
     maps[:, :16, :16] = height
     return maps
@@ -27,7 +27,7 @@ def test_known_maps_have_known_shares() -> None:
     assert heat_share(motion, half) == pytest.approx(2)
 
 
-def test_when_the_heat_is_changes_nothing() -> None:
+def test_the_time_of_the_heat_changes_nothing() -> None:
     motion, heat = corner(), np.ones((3, 32, 32), np.float32)
     heat[1] = 0
     heat[2] *= 100
@@ -40,7 +40,7 @@ def test_each_frame_has_its_own_quarter() -> None:
     assert heat_share(motion, motion[::-1]) == 0
 
 
-def test_where_little_moves_that_alone_counts() -> None:
+def test_where_little_moves_only_that_counts() -> None:
     motion = np.zeros((2, 32, 32), np.float32)
     motion[:, :8, :8] = 1  # a sixteenth
     assert heat_share(motion, motion) == pytest.approx(16)
@@ -60,7 +60,7 @@ def test_frames_that_differ_move_where_they_do() -> None:
     assert motion[1, 8, 8] == pytest.approx(100)
     assert motion[0, 8, 8] == motion[2, 8, 8] == pytest.approx(100)  # the first and the last have one neighbour
     assert motion[:, 20:, 20:].max() == 0
-    with pytest.raises(ValueError, match="two frames or more, found 1"):
+    with pytest.raises(ValueError, match="expected two frames or more to compute motion, found 1"):
         frame_motion(frames[:1])
     flow = np.zeros((2, 32, 32, 2), np.float32)
     flow[:, :16, :16] = (3, 4)
@@ -69,13 +69,13 @@ def test_frames_that_differ_move_where_they_do() -> None:
 
 
 @pytest.mark.parametrize(("share", "is_even"), [(0.4, True), (1.1, True), (1.11, False), (3.0, False)])
-def test_it_is_said_when_the_share_is_no_more_than_even(share: float, is_even: bool) -> None:
-    said = share_sentence(share)
-    assert f"has {share:.2f} times its even share of the heat." in said
-    assert (NO_PLACE in said) == is_even
+def test_an_even_share_has_a_warning(share: float, is_even: bool) -> None:
+    sentence = share_sentence(share)
+    assert f"has {share:.2f} times its even share of the heat." in sentence
+    assert (NO_PLACE in sentence) == is_even
 
 
-def test_no_share_says_nothing() -> None:
+def test_no_share_has_no_sentence() -> None:
     assert share_sentence(None) == ""
 
 

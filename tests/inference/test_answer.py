@@ -11,11 +11,11 @@ import torch
 
 from kinesics.analysis.tested_runs import read_tested
 from kinesics.errors import KinesicsError
-from kinesics.explanation.course import course
-from kinesics.explanation.shown import show
+from kinesics.explanation.explained_clip import predict_clip
+from kinesics.explanation.probability_curve import probability_curve
 from kinesics.inference.answer import AnswerRule
 from kinesics.inference.predictor import load
-from kinesics.reporting.gather import answers
+from kinesics.reporting.report_data import answers
 from kinesics.runs.model_file import find_model, load_model, write_contract
 from tests.tiny import make_set, train_runs
 
@@ -57,10 +57,10 @@ def test_a_calibrated_run_gives_one_answer_everywhere(tmp_path: Path) -> None:
         predictor = load(run, device="cpu")
         prediction = predictor.predict(clip)
         assert prediction.rejected == (threshold > 0)
-        shown = show(predictor, clip)
-        assert shown.answer == prediction.label
-        assert shown.answer_probability == pytest.approx(prediction.probability, abs=1e-6)
-        over_time = course(predictor, clip, window_seconds=100.0)
+        explained_clip = predict_clip(predictor, clip)
+        assert explained_clip.answer == prediction.label
+        assert explained_clip.answer_probability == pytest.approx(prediction.probability, abs=1e-6)
+        over_time = probability_curve(predictor, clip, window_seconds=100.0)
         assert np.sort(over_time.probs[0])[::-1] == pytest.approx(prediction.probabilities, abs=1e-6)
         (tested,) = read_tested([run])
         answer = answers(tested)["clips/left_4.mp4"]

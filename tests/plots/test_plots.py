@@ -1,4 +1,4 @@
-"""Pictures: readable from 2 to 200 classes, whole or not there."""
+"""Plots are readable from 2 to 200 classes, and complete or not written."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from kinesics.metrics.calibration import Bin
 from kinesics.plots.bars import plot_class_bars
 from kinesics.plots.confusion import plot_confusion
 from kinesics.plots.curves import plot_curves
-from kinesics.plots.look import RUNS
 from kinesics.plots.reliability import plot_reliability
+from kinesics.plots.style import RUN_COLORS
 from kinesics.plots.tradeoff import Point, plot_tradeoff
 
 FORMULA = r"a $\x$ class"
-"""What the drawing library would take for a formula, and a broken one."""
+"""A name that matplotlib would read as a formula, with an error in it."""
 
 
 @pytest.mark.parametrize("num_classes", [2, 12, 40, 200])
-def test_confusion_is_drawn_in_its_place(tmp_path: Path, num_classes: int) -> None:
+def test_confusion_is_drawn_in_its_cells(tmp_path: Path, num_classes: int) -> None:
     confusion = np.diag(np.full(num_classes, 9))
     plot_confusion(confusion, [f"class {k}" for k in range(num_classes)], tmp_path / "diagonal.png")
     plot_confusion(np.fliplr(confusion), [f"class {k}" for k in range(num_classes)], tmp_path / "other.png")
@@ -55,7 +55,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
 
 
 def coloured(path: Path, color: str) -> np.ndarray:
-    """(H, W) bool: where a picture has just this colour, such as #2f6fb2."""
+    """(H, W) bool: where a picture has exactly this colour, such as #2f6fb2."""
     picture = cv2.imread(str(path))
     assert picture is not None
     return np.asarray((picture == [int(color[at : at + 2], 16) for at in (5, 3, 1)]).all(axis=2))
@@ -79,13 +79,13 @@ def test_bars_of_few_and_many_classes(tmp_path: Path, num_classes: int) -> None:
     assert 150 < picture.shape[0] < 6000
 
 
-def test_reliability_is_drawn_in_its_place(tmp_path: Path) -> None:
+def test_reliability_is_drawn_at_its_height(tmp_path: Path) -> None:
     empty = Bin(0.0, 0.5, 0, 0.0, 0.0)
     heights = []
     for name, accuracy in (("sure", 0.2), ("unsure", 0.8)):
         plot_reliability({FORMULA: [empty, Bin(0.5, 1.0, 8, 0.75, accuracy)]}, tmp_path / f"{name}.png")
-        found = coloured(tmp_path / f"{name}.png", RUNS[0])
-        rows, columns = np.nonzero(found[: int(0.7 * found.shape[0]), found.shape[1] // 2 :])  # the point alone
+        is_color = coloured(tmp_path / f"{name}.png", RUN_COLORS[0])
+        rows, columns = np.nonzero(is_color[: int(0.7 * is_color.shape[0]), is_color.shape[1] // 2 :])  # the point only
         assert len(rows) > 20
         assert columns.std() < 10
         heights.append(rows.mean())
@@ -93,16 +93,16 @@ def test_reliability_is_drawn_in_its_place(tmp_path: Path) -> None:
 
 
 def test_cost_is_drawn_from_left_to_right(tmp_path: Path) -> None:
-    cheap, dear = Interval(0.5, 0.4, 0.6), Interval(0.6, 0.5, 0.7)
-    points = [Point("cheap", 10**9, 10**6, cheap), Point(FORMULA, 10**11, 10**7, dear)]
+    low, high = Interval(0.5, 0.4, 0.6), Interval(0.6, 0.5, 0.7)
+    points = [Point("cheap", 10**9, 10**6, low), Point(FORMULA, 10**11, 10**7, high)]
     plot_tradeoff(points, "accuracy", tmp_path / "cost.png")
     half = cv2.imread(str(tmp_path / "cost.png")).shape[1] // 2
-    left, right = (np.nonzero(coloured(tmp_path / "cost.png", color)[60:, :half])[1].mean() for color in RUNS[:2])
+    left, right = (np.nonzero(coloured(tmp_path / "cost.png", color)[60:, :half])[1].mean() for color in RUN_COLORS[:2])
     assert right - left > half / 3
     plot_tradeoff(points[:1] * 2, "accuracy", tmp_path / "same.png")
     assert (tmp_path / "same.png").is_file()
 
 
-def test_a_class_called_like_a_formula(tmp_path: Path) -> None:
+def test_a_class_name_that_looks_like_a_formula(tmp_path: Path) -> None:
     plot_confusion(np.eye(2, dtype=np.int64), [FORMULA, "b"], tmp_path / "confusion.png")
     assert (tmp_path / "confusion.png").is_file()

@@ -1,4 +1,4 @@
-"""Pictures of what networks see: heat over frames, flow as colours, courses, pyramids, kernels."""
+"""Pictures of what networks see: heat over frames, flow as colours, probability curves."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import cv2
 import numpy as np
 import pytest
 
-from kinesics.plots.course import plot_course
 from kinesics.plots.flow_wheel import flow_picture, plot_flow, wheel
+from kinesics.plots.probability_curve import plot_probability_curve
 from kinesics.plots.saliency import overlay, plot_saliency, scaled, wrapped
 
 
 def test_maps_of_a_clip_share_one_scale() -> None:
     maps = np.zeros((2, 4, 4))
     maps[0, 0, 0], maps[1, 1, 1] = 4, 1
-    found = scaled(maps)
-    assert found[0, 0, 0] == pytest.approx(1)
-    assert found[1, 1, 1] == pytest.approx(0.25, rel=0.05)
+    heat = scaled(maps)
+    assert heat[0, 0, 0] == pytest.approx(1)
+    assert heat[1, 1, 1] == pytest.approx(0.25, rel=0.05)
     assert scaled(np.zeros((2, 3, 3))).max() == 0
 
 
@@ -55,18 +55,20 @@ def test_sheets_hold_all_time_steps(tmp_path: Path, count: int) -> None:
     assert picture is not None
     grey = (np.abs(picture.astype(int) - 90).max(axis=2) < 3).mean() * picture.shape[0] * picture.shape[1]
     tile = (1.35 * 110) ** 2 * 0.75
-    assert grey > (2 * count - 0.6) * tile * 0.97, "every frame stands there twice"
+    assert grey > (2 * count - 0.6) * tile * 0.97, "every frame is drawn twice"
     plot_flow(np.ones((count, 30, 40, 2), np.float32), list(range(count)), "flow", tmp_path / "f.png")
     assert (tmp_path / "f.png").stat().st_size > 3000
 
 
-def test_titles_are_cut_into_lines() -> None:
+def test_long_titles_are_wrapped() -> None:
     assert wrapped("", 5, 10) == []
     lines = wrapped("word " * 60, 5, 10)
     assert len(lines) > 1
     assert max(map(len, lines)) <= 5 * 72 / 5.8
 
 
-def test_a_course_is_drawn(tmp_path: Path) -> None:
-    plot_course([0.5, 1.0], {"a": np.array([0.1, 0.9]), "b": np.array([0.9, 0.1])}, "t", tmp_path / "c.png", note="n")
+def test_a_probability_curve_is_drawn(tmp_path: Path) -> None:
+    plot_probability_curve(
+        [0.5, 1.0], {"a": np.array([0.1, 0.9]), "b": np.array([0.9, 0.1])}, "t", tmp_path / "c.png", note="n"
+    )
     assert (tmp_path / "c.png").stat().st_size > 3000

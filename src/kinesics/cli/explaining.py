@@ -11,7 +11,7 @@ def explain(words: list[str]) -> int:
     from kinesics.workers.server import start_server
 
     start_server("kinesics.inference.decoding")  # its imports run while ours do
-    from kinesics.explanation.run import Asked
+    from kinesics.explanation.run import ExplainSettings
     from kinesics.explanation.run import explain as function
 
     values = parse(function, words, command="explain", positional=("run", "videos"))
@@ -26,7 +26,7 @@ def explain(words: list[str]) -> int:
             names = ", ".join(path.name for path in found.files)
             say(str(found.path), *(f"  {line}" for line in found.lines), f"  Written to {values['out']}: {names}.")
     if num_done:
-        say(Asked(values["method"]).caveat)
+        say(ExplainSettings(values["method"]).caveat)
     if num_failed:
         warn(f"{num_failed} of {num_done + num_failed} videos could not be decoded")
     return 1 if num_failed else 0

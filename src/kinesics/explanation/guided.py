@@ -1,7 +1,7 @@
-"""Guided backpropagation: gradients by the pixels that go through no unit that is off, nor back through a minus.
+"""Guided backpropagation: the gradient for the pixels, where each ReLU passes back only positive gradients.
 
 Source: Springenberg et al., Striving for Simplicity, ICLR 2015 workshop. The backbones call ReLUs as functions, in
-place and as modules alike; a mode of torch changes all three, where hooks of modules would see the last alone.
+place and as modules. A torch function mode changes all three; a hook would see modules only.
 """
 
 from __future__ import annotations
@@ -15,34 +15,34 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from kinesics.explanation.question import Question
+from kinesics.explanation.class_score import ClassScore
 
 RELUS: dict[Callable[..., Any], float] = {
     **dict.fromkeys((F.relu, F.relu_, torch.relu, torch.relu_, Tensor.relu, Tensor.relu_), math.inf),
     F.relu6: 6.0,
-    F.hardtanh: 6.0,  # what the module ReLU6 calls
+    F.hardtanh: 6.0,  # the module ReLU6 calls it
 }
-"""What is changed, and where it ends above."""
+"""The functions that are replaced, and their upper limits."""
 
 
 class GuidedReLU(torch.autograd.Function):
-    """min(max(x, 0), top), which lets only gradients above 0 through."""
+    """min(max(x, 0), upper), whose backward pass drops negative gradients."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, top: float) -> Tensor:
-        """Any shape → the same."""
-        ctx.save_for_backward((x > 0) & (x < top))
-        return x.clamp(0, top)
+    def forward(ctx: Any, x: Tensor, upper: float) -> Tensor:
+        """Any shape → the same shape."""
+        ctx.save_for_backward((x > 0) & (x < upper))
+        return x.clamp(0, upper)
 
     @staticmethod
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        """What is above 0 where the unit is on."""
-        (on,) = ctx.saved_tensors
-        return grad.clamp_min(0) * on, None
+        """The positive gradients of active units."""
+        (is_active,) = ctx.saved_tensors
+        return grad.clamp_min(0) * is_active, None
 
 
 class GuidedReLUs(TorchFunctionMode):
-    """In this context every ReLU and ReLU6 is a guided one."""
+    """A context in which every ReLU and ReLU6 is guided."""
 
     def __torch_function__(
         self,
@@ -51,19 +51,21 @@ class GuidedReLUs(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
-        """Calls `func`, or the guided form of it."""
-        named = dict(kwargs or {})
-        if func in RELUS and (func is not F.hardtanh or (named.get("min_val"), named.get("max_val")) == (0.0, 6.0)):
-            x = args[0] if args else named["input"]
+        """Call `func`, or its guided form."""
+        keywords = dict(kwargs or {})
+        if func in RELUS and (
+            func is not F.hardtanh or (keywords.get("min_val"), keywords.get("max_val")) == (0.0, 6.0)
+        ):
+            x = args[0] if args else keywords["input"]
             return GuidedReLU.apply(x, RELUS[func])  # type: ignore[no-untyped-call]
-        return func(*args, **named)
+        return func(*args, **keywords)
 
 
-def guided_gradient(question: Question) -> Tensor:
-    """(T, C, H, W): guided gradient of the score by the pixels of the clip."""
+def guided_gradient(class_score: ClassScore) -> Tensor:
+    """(T, C, H, W): the guided gradient of the score with respect to the pixels of the clip."""
     with torch.enable_grad():
-        clip = question.clip.detach().requires_grad_()
+        clip = class_score.clip.detach().requires_grad_()
         with GuidedReLUs():
-            score = question.ask(clip).sum()
+            score = class_score.of_clips(clip).sum()
         (gradient,) = torch.autograd.grad(score, clip)
     return gradient[0].float()

@@ -1,4 +1,4 @@
-"""Explain videos into a folder: a sheet, an annotated copy and the numbers of each, and what is inside."""
+"""Write explanations of videos to a folder: a sheet of heat maps, an annotated copy, the numbers, visualizations."""
 
 from __future__ import annotations
 
@@ -11,14 +11,13 @@ import numpy as np
 
 from kinesics.annotation.copies import CopyOrder, annotate_in_worker
 from kinesics.errors import KinesicsError, UserError, VideoError, unknown
-from kinesics.explanation.course import course as course_of
-from kinesics.explanation.course import write_course
-from kinesics.explanation.film import HeatPaint
+from kinesics.explanation.explained_clip import ExplainedClip, index_of_label, predict_clip
+from kinesics.explanation.heat_overlay import HeatOverlay
 from kinesics.explanation.heat_share import flow_motion, frame_motion, heat_share, share_sentence
-from kinesics.explanation.methods import METHODS, How, enlarged, stage_of
+from kinesics.explanation.methods import METHODS, MethodSettings, enlarged, stage_of
 from kinesics.explanation.methods import explain as heat_maps
-from kinesics.explanation.shown import Shown, label_number, show
-from kinesics.explanation.views import View, chosen_views
+from kinesics.explanation.probability_curve import probability_curve, write_curve
+from kinesics.explanation.visualizations import Visualization, chosen_visualizations
 from kinesics.files import atomic_path, check_writable
 from kinesics.inference.predictor import Predictor, load_predictor
 from kinesics.plots.saliency import Floats, plot_saliency, scaled
@@ -28,15 +27,15 @@ from kinesics.video.files import distinct_stems, find_videos
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be made of each video. label: None for the model's answer. view: see `views.chosen_views`.
+class ExplainSettings:
+    """What is written for each video. label: None for the model's answer. view: see `chosen_visualizations`.
 
-    course: also the probability over the video's time, for clips of `window_seconds`.
+    course: also write the probabilities over the time of the video, of clips of `window_seconds`.
     """
 
     method: str = "gradcam"
     label: str | None = None
-    how: How = field(default_factory=How)
+    method_settings: MethodSettings = field(default_factory=MethodSettings)
     view: str = "all"
     course: bool = False
     window_seconds: float | None = None
@@ -44,21 +43,21 @@ class Asked:
     def __post_init__(self) -> None:
         if self.method not in METHODS:
             raise unknown("method", self.method, METHODS)
-        if self.how.stage is not None and not METHODS[self.method].uses_stage:
-            staged = ", ".join(name for name, method in METHODS.items() if method.uses_stage)
-            raise UserError(f"stage: {self.method} looks at pixels, not at a stage; {staged} do")
+        if self.method_settings.stage is not None and not METHODS[self.method].uses_stage:
+            names = ", ".join(name for name, method in METHODS.items() if method.uses_stage)
+            raise UserError(f"stage: {self.method} uses pixels and has no stage; these methods have one: {names}")
         if self.window_seconds is not None and not self.window_seconds > 0:
             raise UserError(f"window_seconds is {self.window_seconds:g}; expected seconds above 0")
 
     @property
     def caveat(self) -> str:
-        """What the maps cannot say, in a sentence."""
+        """One sentence on what the maps cannot show."""
         return f"Read {self.method} with care: {METHODS[self.method].caveat}."
 
 
 @dataclass(frozen=True)
-class Explained:
-    """What became of one video: sentences and files, or why there are none."""
+class Explanation:
+    """The explanation of one video: sentences to print and the files that were written; or the error."""
 
     path: Path
     lines: tuple[str, ...] = ()
@@ -80,10 +79,10 @@ def explain(
     window_seconds: float | None = None,
     device: str = "auto",
     listener: Listener | None = None,
-) -> Iterator[Explained]:
+) -> Iterator[Explanation]:
     """Show where and when a model looked: heat maps over the frames of videos.
 
-    Gives what became of each video, in order, as they are done.
+    Yields one Explanation per video, in order, as soon as it is written.
 
     Args:
         run: The run, or a folder with a model.
@@ -91,93 +90,100 @@ def explain(
         out: Folder for the pictures, the annotated copies and the numbers.
         method: gradcam, gradcam++, cam, guided-gradcam, integrated-gradients or occlusion: see docs/explain.md.
         label: The class to explain; by default the model's answer.
-        stage: Whose features the map is made of, layer2 to layer5; by default the one measured for the backbone.
-        baseline: What integrated-gradients and occlusion hold a clip against: grey, or its mean frame (still).
-        view: Looks inside the system: all that it has, none, or one by name (docs/explain.md lists them).
-        course: Also the label's probability over the video's time.
+        stage: The features that the map is made of, layer2 to layer5; by default the one measured for the backbone.
+        baseline: What integrated-gradients and occlusion compare a clip with: grey, or its mean frame (still).
+        view: Pictures of what is inside the system: all, none, or one by name (docs/explain.md lists them).
+        course: Also the label's probability over the time of the video.
         window_seconds: Length of the clips for that, in seconds; a third of the video by default.
         device: Where to compute.
-        listener: Hears what is left out, and what the maps cannot say.
+        listener: Gets the messages.
 
     Raises:
-        UserError: no model, no videos, or a method, label, stage or view that it does not have.
+        UserError: no model, no videos, or the model has no such method, label, stage or view.
     """
     listener, out = listener or Listener(), Path(out)
-    asked = Asked(method, label, How(stage, baseline), view, course, window_seconds)
+    settings = ExplainSettings(method, label, MethodSettings(stage, baseline), view, course, window_seconds)
     check_writable(out)
     find_model(run)
-    found = find_videos([Path(video) for video in videos])  # a wrong path is told before the model is loaded
-    if found.others:
-        listener.say(found.line())
-    return explain_videos(load_predictor(run, device=device), found.videos, out, asked)
+    files = find_videos([Path(video) for video in videos])  # report a wrong path before the model is loaded
+    if files.others:
+        listener.say(files.line())
+    return explain_videos(load_predictor(run, device=device), files.videos, out, settings)
 
 
-def explain_videos(predictor: Predictor, videos: Sequence[Path], out: Path, asked: Asked) -> Iterator[Explained]:
-    """An Explained a video, in order, as they are done; one that cannot be decoded is told with the reason.
+def explain_videos(
+    predictor: Predictor, videos: Sequence[Path], out: Path, settings: ExplainSettings
+) -> Iterator[Explanation]:
+    """Yield one Explanation per video, in order; that of a video that cannot be decoded has the error.
 
     Raises:
-        UserError: a label, view or map of a stage that the model does not have; told before anything is done.
+        UserError: the model has no such label, view or map of a stage; raised before any video is decoded.
     """
-    label_number(predictor, asked.label)
-    stage_of(asked.method, predictor.model, asked.how.stage)
-    views = chosen_views(predictor.model, asked.view)
+    index_of_label(predictor, settings.label)
+    stage_of(settings.method, predictor.model, settings.method_settings.stage)
+    visualizations = chosen_visualizations(predictor.model, settings.view)
     for path, stem in distinct_stems(videos).items():
         try:
-            yield explain_video(predictor, path, out / stem, asked, views)
+            yield explain_video(predictor, path, out / stem, settings, visualizations)
         except VideoError as error:
-            yield Explained(path, error=str(error))
+            yield Explanation(path, error=str(error))
 
 
-def explain_video(predictor: Predictor, path: Path, stem: Path, asked: Asked, views: Sequence[View]) -> Explained:
-    """Write STEM.METHOD.png, .mp4 and .npz, and STEM.VIEW.png and .npz of each view; STEM is a path without suffix."""
-    shown = show(predictor, path, asked.label)
-    maps = heat_maps(shown.question, asked.method, asked.how)
+def explain_video(
+    predictor: Predictor, path: Path, stem: Path, settings: ExplainSettings, visualizations: Sequence[Visualization]
+) -> Explanation:
+    """Write STEM.METHOD.png, .mp4 and .npz, and STEM.VIEW.png and .npz of each visualization.
+
+    stem: a path without suffix.
+    """
+    clip = predict_clip(predictor, path, settings.label)
+    maps = heat_maps(clip.class_score, settings.method, settings.method_settings)
     if not bool(maps.isfinite().all()):
-        raise KinesicsError(f"{path}: {asked.method} came to numbers that are not finite")
-    heat = scaled(enlarged(maps, (shown.question.num_steps, *maps.shape[1:])).numpy())
-    sheet, film, table = (stem.with_name(f"{stem.name}.{asked.method}.{kind}") for kind in ("png", "mp4", "npz"))
-    stage = stage_of(asked.method, predictor.model, asked.how.stage)
-    what = asked.method + (f" at {stage}" if stage else "")
-    motion = motion_of(shown)
+        raise KinesicsError(f"{path}: the maps of {settings.method} are not finite")
+    heat = scaled(enlarged(maps, (clip.class_score.num_steps, *maps.shape[1:])).numpy())
+    sheet, copy, table = (stem.with_name(f"{stem.name}.{settings.method}.{kind}") for kind in ("png", "mp4", "npz"))
+    stage = stage_of(settings.method, predictor.model, settings.method_settings.stage)
+    subject = settings.method + (f" at {stage}" if stage else "")
+    motion = motion_of(clip)
     share = None if motion is None else heat_share(motion, heat)
-    where = share_sentence(share)
-    plot_saliency(
-        shown.frames, heat, shown.seconds, shown.title(what), sheet, note=" ".join(filter(None, (where, asked.caveat)))
-    )
+    share_line = share_sentence(share)
+    note = " ".join(filter(None, (share_line, settings.caveat)))
+    plot_saliency(clip.frames, heat, clip.seconds, clip.title(subject), sheet, note=note)
     plan = predictor.plan
-    paint = HeatPaint(heat, shown.seconds, plan.resize, plan.size)
-    annotate_in_worker(CopyOrder(path, shown.prediction, film, paint=paint))
+    overlay = HeatOverlay(heat, clip.seconds, plan.resize, plan.size)
+    annotate_in_worker(CopyOrder(path, clip.prediction, copy, paint=overlay))
     write_arrays(
         table,
         {
             "maps": maps.numpy(),
             "heat": heat,
-            "seconds": np.asarray(shown.seconds),
-            "frames": np.asarray(shown.prediction.frame_indices),
-            "label": np.asarray(shown.label),
-            "probability": np.asarray(shown.prediction.probability),
+            "seconds": np.asarray(clip.seconds),
+            "frames": np.asarray(clip.prediction.frame_indices),
+            "label": np.asarray(clip.label),
+            "probability": np.asarray(clip.prediction.probability),
             "share": np.asarray(np.nan if share is None else share),
         },
     )
-    lines, files = [*sentences(shown, heat), *filter(None, [where])], [sheet, film, table]
-    for view in views:
-        picture, numbers = (stem.with_name(f"{stem.name}.{view.name}.{kind}") for kind in ("png", "npz"))
-        arrays = view.arrays(shown)
-        view.picture(shown, arrays, picture)
+    lines, files = [*summary(clip, heat), *filter(None, [share_line])], [sheet, copy, table]
+    for visualization in visualizations:
+        picture, numbers = (stem.with_name(f"{stem.name}.{visualization.name}.{kind}") for kind in ("png", "npz"))
+        arrays = visualization.arrays(clip)
+        visualization.draw(clip, arrays, picture)
         write_arrays(numbers, arrays)
         files += [picture, numbers]
-    if asked.course:
-        picture, table, sentence = write_course(course_of(predictor, path, asked.window_seconds), shown.label, stem)
+    if settings.course:
+        curve = probability_curve(predictor, path, settings.window_seconds)
+        picture, table, sentence = write_curve(curve, clip.label, stem)
         lines.append(sentence)
         files += [picture, table]
-    return Explained(path, tuple(lines), tuple(files))
+    return Explanation(path, tuple(lines), tuple(files))
 
 
-def motion_of(shown: Shown) -> Floats | None:
+def motion_of(clip: ExplainedClip) -> Floats | None:
     """(T, H, W): how much each place of the frames moves; None for a single frame."""
-    if shown.flow is not None:
-        return flow_motion(shown.flow)
-    return frame_motion(shown.frames) if len(shown.frames) > 1 else None
+    if clip.flow is not None:
+        return flow_motion(clip.flow)
+    return frame_motion(clip.frames) if len(clip.frames) > 1 else None
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -186,23 +192,23 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
         np.savez_compressed(file, **arrays)  # type: ignore[arg-type]
 
 
-def sentences(shown: Shown, heat: np.ndarray) -> list[str]:
-    """What is explained, and when the most heat was."""
-    probability = f"{shown.prediction.probability:.0%}"
-    if shown.label == shown.answer:
-        asked = f"Explained is {shown.label}, the model's answer, with a probability of {probability}."
+def summary(clip: ExplainedClip, heat: np.ndarray) -> list[str]:
+    """Sentences that say which label is explained, and when the heat is highest."""
+    probability = f"{clip.prediction.probability:.0%}"
+    if clip.label == clip.answer:
+        line = f"The explained label is {clip.label}, the model's answer, with a probability of {probability}."
     else:
-        asked = (
-            f"Explained is {shown.label}, with a probability of {probability}; the model's answer is {shown.answer}, "
-            f"{shown.answer_probability:.0%}."
+        line = (
+            f"The explained label is {clip.label}, with a probability of {probability}; the model's answer is "
+            f"{clip.answer}, {clip.answer_probability:.0%}."
         )
     total = float(heat.sum())
     if total == 0:
-        return [asked, f"Nothing in the clip speaks for {shown.label}: the maps are empty."]
+        return [line, f"Nothing in the clip adds to the score of {clip.label}: the maps are empty."]
     shares = heat.sum(axis=(1, 2)) / total
     step = int(shares.argmax())
     return [
-        asked,
-        f"The most heat is at {shown.seconds[step]:.2f} s: {shares[step]:.0%} of the clip's, where an even share of "
+        line,
+        f"The most heat is at {clip.seconds[step]:.2f} s: {shares[step]:.0%} of the clip's, where an even share of "
         f"{len(shares)} time steps is {1 / len(shares):.0%}.",
     ]

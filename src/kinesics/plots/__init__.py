@@ -1,1 +1,1 @@
-"""plots"""
+"""Pictures of results: PNG files that are drawn with matplotlib."""

@@ -1,4 +1,4 @@
-"""What runs reach over what they cost, as a picture."""
+"""Accuracy over cost, one point per run."""
 
 from __future__ import annotations
 
@@ -10,33 +10,36 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogFormatter, NullFormatter, NullLocator
 
 from kinesics.files import atomic_path
-from kinesics.plots.look import RUNS, Ranged, plain, short
+from kinesics.plots.style import RUN_COLORS, HasInterval, short_name, style_axes
 
 
 @dataclass(frozen=True)
 class Point:
-    """A run: multiply-accumulates a video, parameters, and a figure with its interval."""
+    """One run. macs: multiply-accumulates per video. metric: the value with its interval."""
 
     name: str
     macs: int
     parameters: int
-    figure: Ranged
+    metric: HasInterval
 
 
 def plot_tradeoff(points: Sequence[Point], title: str, path: Path) -> None:
-    """Write a PNG: the figure over the MACs a video (by powers) and over the parameters, with 95 % intervals."""
+    """Write a PNG: the metric over the MACs per video and over the parameters, with 95 % intervals.
+
+    The axis is logarithmic where the costs differ by more than a factor of four. title: the name of the metric.
+    """
     figure = Figure(figsize=(8.4, 3.6), layout="constrained")
-    both = figure.subplots(1, 2, sharey=True)
+    panels = figure.subplots(1, 2, sharey=True)
     for axes, label, costs in (
-        (both[0], "GMACs a video", [point.macs / 1e9 for point in points]),
-        (both[1], "million parameters", [point.parameters / 1e6 for point in points]),
+        (panels[0], "GMACs per video", [point.macs / 1e9 for point in points]),
+        (panels[1], "million parameters", [point.parameters / 1e6 for point in points]),
     ):
         for number, (point, cost) in enumerate(zip(points, costs, strict=True)):
-            found = point.figure
-            ends = [[max(0.0, found.value - found.low)], [max(0.0, found.high - found.value)]]
-            color = RUNS[number % len(RUNS)]
+            metric = point.metric
+            errors = [[max(0.0, metric.value - metric.low)], [max(0.0, metric.high - metric.value)]]
+            color = RUN_COLORS[number % len(RUN_COLORS)]
             axes.errorbar(
-                [cost], [found.value], yerr=ends, fmt="o", color=color, elinewidth=1.2, label=short(point.name)
+                [cost], [metric.value], yerr=errors, fmt="o", color=color, elinewidth=1.2, label=short_name(point.name)
             )
         low, high = min(costs), max(costs)
         if high > 4 * low > 0:
@@ -48,11 +51,11 @@ def plot_tradeoff(points: Sequence[Point], title: str, path: Path) -> None:
             axes.xaxis.set_minor_locator(NullLocator())
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_xlabel(label)
-        plain(axes)
-    both[0].set_ylim(0, 1.02)
-    both[0].set_ylabel(title)
+        style_axes(axes)
+    panels[0].set_ylim(0, 1.02)
+    panels[0].set_ylabel(title)
     figure.legend(
-        *both[0].get_legend_handles_labels(),
+        *panels[0].get_legend_handles_labels(),
         frameon=False,
         fontsize=8,
         loc="outside upper left",

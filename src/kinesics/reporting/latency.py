@@ -1,4 +1,4 @@
-"""How long a model takes for one view, on this machine."""
+"""The latency of a model for one view, on this machine."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from kinesics.models.recognizer import Recognizer
 
 WARM_UPS = 2
 PASSES = 7
-"""How many forward passes are timed; the median is reported, so that a busy moment does not count."""
+"""How many forward passes are timed. The median is reported, so that a busy moment of the machine does not count."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """The median time of a forward pass of one view, without decoding; how and where it was measured.
+    """The median time of a forward pass of one view, without decoding, and how it was measured.
 
-    peak_bytes: what the pass held on a CUDA device at most, weights included; None elsewhere.
+    peak_bytes: the peak memory on a CUDA device, with the weights; None on other devices.
     """
 
     seconds: float
@@ -32,33 +32,33 @@ class Latency:
     peak_bytes: int | None
 
 
-def measure(model: Recognizer, shape: Sequence[int], device: torch.device) -> Latency:
-    """The latency of `model` on `device` for an input of `shape` (1, T, C, H, W), with as many threads as are set."""
+def measure_latency(model: Recognizer, shape: Sequence[int], device: torch.device) -> Latency:
+    """The latency of `model` on `device` for an input of `shape` (1, T, C, H, W), with the threads that are set."""
     model = model.to(device).eval()
     clip = torch.zeros(tuple(shape), device=device)
-    cuda = device.type == "cuda"
-    if cuda:
+    is_cuda = device.type == "cuda"
+    if is_cuda:
         torch.cuda.reset_peak_memory_stats(device)
     times = []
     with torch.inference_mode():
         for _ in range(WARM_UPS + PASSES):
             started = time.perf_counter()
             model(clip)
-            if cuda:
+            if is_cuda:
                 torch.cuda.synchronize(device)
             times.append(time.perf_counter() - started)
     return Latency(
         seconds=statistics.median(times[WARM_UPS:]),
         num_passes=PASSES,
         num_threads=torch.get_num_threads(),
-        device=torch.cuda.get_device_name(device) if cuda else f"{device.type.upper()} ({processor()})",
-        peak_bytes=torch.cuda.max_memory_allocated(device) if cuda else None,
+        device=torch.cuda.get_device_name(device) if is_cuda else f"{device.type.upper()} ({processor()})",
+        peak_bytes=torch.cuda.max_memory_allocated(device) if is_cuda else None,
     )
 
 
 def processor() -> str:
-    """The name of this machine's processor, as far as the system knows."""
-    listed = Path("/proc/cpuinfo")
-    lines = listed.read_text(encoding="utf-8", errors="replace").splitlines() if listed.is_file() else []
-    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return named[0] if named else platform.processor() or platform.machine()
+    """The name of this machine's processor, as the operating system reports it."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines() if cpuinfo.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()

@@ -1,6 +1,6 @@
 "use strict";
 
-// Tables: a click on a header sorts by its column, a second one the other way round. What has no value stays last.
+// Tables: a click on a header sorts by its column; a second click reverses the order. Rows without a value stay last.
 for (const table of document.querySelectorAll("table.sortable")) {
   const headers = [...table.tHead.rows[0].cells];
   headers.forEach((header, column) => {
@@ -27,14 +27,14 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// Clips: those that fit all filters are shown.
+// Clips: those that match all filters are visible.
 const field = (id) => document.getElementById(id);
 const cards = [...document.querySelectorAll(".clip")];
 const clips = (number) => `${number} clip${number === 1 ? "" : "s"}`;
 
-function fits(card) {
+function matches(card) {
   const { id, true: labels, answers, right } = card.dataset;
-  const has = (list, wanted) => wanted === "" || list.split(" ").includes(wanted);
+  const has = (list, index) => index === "" || list.split(" ").includes(index);
   const [good, bad] = field("outcome").value.split(":");
   return (
     id.toLowerCase().includes(field("find").value.trim().toLowerCase()) &&
@@ -45,13 +45,13 @@ function fits(card) {
   );
 }
 
-const PAGE = 24;
-let shownAtMost = PAGE;
+const PAGE_SIZE = 24;
+let maxVisible = PAGE_SIZE;
 
-function play(button, wanted) {
+function play(button, isPlaying) {
   const video = button.querySelector("video");
-  button.setAttribute("aria-pressed", String(wanted));
-  if (!wanted) {
+  button.setAttribute("aria-pressed", String(isPlaying));
+  if (!isPlaying) {
     video.pause();
     return;
   }
@@ -63,24 +63,24 @@ function play(button, wanted) {
   });
 }
 
-// wanted: how many clips there are to be shown, where not all of them are on this page.
-function show(wanted) {
-  const fitting = cards.filter(fits);
-  const visible = new Set(fitting.slice(0, shownAtMost));
+// numClips: how many clips match, if some of them are not on this page.
+function show(numClips) {
+  const matching = cards.filter(matches);
+  const visible = new Set(matching.slice(0, maxVisible));
   for (const card of cards) {
     card.hidden = !visible.has(card);
     const button = card.querySelector(".preview");
     if (card.hidden && button) play(button, false);
   }
-  const missing = wanted === undefined ? 0 : wanted - fitting.length;
-  const part = visible.size < fitting.length ? `, the first ${visible.size} are shown` : "";
-  field("status").textContent = clips(fitting.length) + part + (missing > 0 ? `; ${missing} more are not on this page.` : ".");
-  field("more").hidden = visible.size === fitting.length;
+  const missing = numClips === undefined ? 0 : numClips - matching.length;
+  const part = visible.size < matching.length ? `, the first ${visible.size} are visible` : "";
+  field("status").textContent = clips(matching.length) + part + (missing > 0 ? `; ${missing} more are not on this page.` : ".");
+  field("more").hidden = visible.size === matching.length;
 }
 
-function start(wanted) {
-  shownAtMost = PAGE;
-  show(wanted);
+function start(numClips) {
+  maxVisible = PAGE_SIZE;
+  show(numClips);
 }
 
 const form = document.querySelector(".filters");
@@ -88,8 +88,8 @@ form.addEventListener("submit", (event) => event.preventDefault());
 form.addEventListener("input", () => start());
 form.addEventListener("reset", () => setTimeout(start));
 field("more").addEventListener("click", () => {
-  const first = cards.filter(fits)[shownAtMost];
-  shownAtMost += PAGE;
+  const first = cards.filter(matches)[maxVisible];
+  maxVisible += PAGE_SIZE;
   show();
   first.querySelector("button")?.focus();
 });
@@ -98,12 +98,12 @@ for (const button of document.querySelectorAll(".preview")) {
 }
 field("play").addEventListener("click", () => {
   const buttons = cards.filter((card) => !card.hidden).map((card) => card.querySelector(".preview")).filter(Boolean);
-  const some = buttons.some((button) => button.getAttribute("aria-pressed") === "false");
-  for (const button of buttons) play(button, some);
+  const isAnyPaused = buttons.some((button) => button.getAttribute("aria-pressed") === "false");
+  for (const button of buttons) play(button, isAnyPaused);
 });
 start();
 
-// Numbers that stand for clips: a click shows them.
+// Numbers of clips: a click shows the clips.
 for (const button of document.querySelectorAll("button.show")) {
   button.addEventListener("click", () => {
     const { run, true: label, answer, outcome } = button.dataset;

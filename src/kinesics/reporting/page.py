@@ -1,4 +1,4 @@
-"""The page of a report: one HTML document with its style and its script inside, that asks the network for nothing."""
+"""The page of a report: one HTML document that contains its style and script, and makes no network requests."""
 
 from __future__ import annotations
 
@@ -16,21 +16,24 @@ from kinesics.analysis.compare import TITLES
 from kinesics.analysis.tested_runs import record_of_scores
 from kinesics.metrics.bootstrap import Interval
 from kinesics.reporting.figures import Pictures
-from kinesics.reporting.gather import Gathered, Run
 from kinesics.reporting.previews import Preview
+from kinesics.reporting.report_data import ReportData, ReportedRun
 from kinesics.version import __version__
 from kinesics.video.view_plan import ViewPlan
 
-MOST_CELLS = 40
-"""Classes up to which the confusion matrix is a table; beyond, it is a picture and a list."""
-MOST_CONFUSIONS = 12
+MAX_MATRIX_CLASSES = 40
+"""With more classes, the confusion matrix is a picture and a list instead of a table."""
+MAX_CONFUSIONS = 12
 GENERATOR = '<meta name="generator" content="kinesics '
-"""The mark of a page that `report` wrote."""
+"""Every page that `report` writes contains this text."""
 
 
 @dataclass(frozen=True)
 class Confusion:
-    """How often clips of one class were taken for another, by class indices."""
+    """How often clips of one class were predicted as another.
+
+    true, answer: class indices. share: of the clips of the true class.
+    """
 
     true: int
     answer: int
@@ -38,8 +41,8 @@ class Confusion:
     share: float
 
 
-def render(gathered: Gathered, pictures: Pictures, previews: Mapping[str, Preview]) -> str:
-    """The HTML of the page. Names are text in it: every value is escaped by the template engine."""
+def render(report_data: ReportData, pictures: Pictures, previews: Mapping[str, Preview]) -> str:
+    """The HTML of the page. The template engine escapes every value, so a name cannot add markup."""
     environment = Environment(
         loader=PackageLoader("kinesics.reporting", "."),
         autoescape=True,
@@ -56,108 +59,113 @@ def render(gathered: Gathered, pictures: Pictures, previews: Mapping[str, Previe
         small=small,
         count=count,
     )
-    script = packaged("page.js")
+    script = read_packaged("page.js")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    comparison = gathered.comparison
+    comparison = report_data.comparison
     return environment.get_template("page.html").render(
-        gathered=gathered,
+        report=report_data,
         comparison=comparison,
-        runs=gathered.runs,
-        classes=gathered.classes,
+        runs=report_data.runs,
+        classes=report_data.classes,
         pictures=pictures,
         previews=previews,
         figures=comparison.figures,
         titles=TITLES,
-        style=packaged("page.css"),
+        style=read_packaged("page.css"),
         script=script,
         script_digest=digest,
         version=__version__,
-        tested_on=list(dict.fromkeys(filter(None, map(tested_on, gathered.runs)))),
-        matrix=len(gathered.classes) <= MOST_CELLS,
-        confusions={run.name: confusions(run) for run in gathered.runs},
-        gap={run.name: run.tested.metrics.calibration_error for run in gathered.runs},
-        facts={run.name: facts(run) for run in gathered.runs},
-        versions=versions(gathered.runs),
-        numbers={run.name: number for number, run in enumerate(gathered.runs)},
+        tested_on=list(dict.fromkeys(filter(None, map(tested_on, report_data.runs)))),
+        matrix=len(report_data.classes) <= MAX_MATRIX_CLASSES,
+        confusions={run.name: confusions(run) for run in report_data.runs},
+        gap={run.name: run.tested.metrics.calibration_error for run in report_data.runs},
+        facts={run.name: facts(run) for run in report_data.runs},
+        versions=versions(report_data.runs),
+        numbers={run.name: number for number, run in enumerate(report_data.runs)},
         multi_label=comparison.runs[0].scores.multi_label,
     )
 
 
-def packaged(name: str) -> str:
-    """The text of a file that comes with the package."""
+def read_packaged(name: str) -> str:
+    """The text of a file of this package."""
     return importlib.resources.files("kinesics.reporting").joinpath(name).read_text(encoding="utf-8")
 
 
-def confusions(run: Run) -> list[Confusion]:
-    """The most frequent confusions of a run, those of the largest share of their class first among equals."""
+def confusions(run: ReportedRun) -> list[Confusion]:
+    """The most frequent confusions of a run; among equal counts, the largest share of its class first."""
     matrix = run.tested.metrics.confusion
     if matrix is None:
         return []
     totals = matrix.sum(axis=1)
-    found = [
+    pairs = [
         Confusion(true, answer, int(matrix[true, answer]), float(matrix[true, answer] / totals[true]))
         for true in range(len(matrix))
         for answer in range(len(matrix))
         if true != answer and matrix[true, answer]
     ]
-    return sorted(found, key=lambda each: (-each.count, -each.share))[:MOST_CONFUSIONS]
+    return sorted(pairs, key=lambda pair: (-pair.count, -pair.share))[:MAX_CONFUSIONS]
 
 
-def facts(run: Run) -> dict[str, str]:
-    """What a run was trained on and tested on, by name; what is not known is left out."""
-    record, scored = run.record, record_of_scores(run.tested.scores)
+def facts(run: ReportedRun) -> dict[str, str]:
+    """How a run was trained and tested, by the name of the fact; missing facts are left out."""
+    record, score_record = run.record, record_of_scores(run.tested.scores)
     pooled = run.tested.scores.record.get("pooled", ())
     videos = record.get("videos", {})
     recipe = run.recipe
-    made = {
-        "model": str(record.get("model") or scored.get("model") or ""),
-        "recipe": str(recipe.name if recipe else scored.get("recipe") or ""),
+    values = {
+        "model": str(record.get("model") or score_record.get("model") or ""),
+        "recipe": str(recipe.name if recipe else score_record.get("recipe") or ""),
         "weights before training": (recipe.model.weights or "random") if recipe else "",
         "manifest": str(record.get("manifest", "")),
-        "manifest's SHA-256": str(record.get("manifest_sha256") or scored.get("manifest_sha256") or ""),
+        "manifest's SHA-256": str(record.get("manifest_sha256") or score_record.get("manifest_sha256") or ""),
         "clips to train, to validate": f"{videos.get('train', '?')}, {videos.get('val', '?')}"
         if videos and not pooled
         else "",
         "epochs": f"{len(run.log)} of {recipe.optim.epochs}" if recipe and run.log else "",
-        "seed": str(record.get("seed", scored.get("seed", ""))),
-        "folds": f"{len(pooled)}; each clip was scored by a model that never saw it" if pooled else "",
+        "seed": str(record.get("seed", score_record.get("seed", ""))),
+        "folds": f"{len(pooled)}; each clip was scored by a model that was not trained on it" if pooled else "",
         "tested on": tested_on(run),
-        "views of a video": f"{run.tested.num_views}" + (view_text(scored["plan"]) if "plan" in scored else ""),
-        "fused from": ", ".join(scored.get("fused", ())),
+        "views per video": f"{run.tested.num_views}"
+        + (view_text(score_record["plan"]) if "plan" in score_record else ""),
+        "fused from": ", ".join(score_record.get("fused", ())),
         "folder": str(run.tested.folder),
     }
-    return {name: value for name, value in made.items() if value not in ("", "None")}
+    return {name: value for name, value in values.items() if value not in ("", "None")}
 
 
-def tested_on(run: Run) -> str:
-    """Which clips a run's scores are of, and under which views; empty where the scores do not say."""
-    scored = record_of_scores(run.tested.scores)
+def tested_on(run: ReportedRun) -> str:
+    """The split and the views of a run's scores; empty if the scores do not say."""
+    score_record = record_of_scores(run.tested.scores)
     split = (
-        "all folds" if "pooled" in run.tested.scores.record else f"split {scored['split']}" if "split" in scored else ""
+        "all folds"
+        if "pooled" in run.tested.scores.record
+        else f"split {score_record['split']}"
+        if "split" in score_record
+        else ""
     )
-    return ", ".join(filter(None, (split, f"views {scored['views']}" if "views" in scored else "")))
+    return ", ".join(filter(None, (split, f"views {score_record['views']}" if "views" in score_record else "")))
 
 
 def view_text(plan: Mapping[str, Any]) -> str:
     """A view plan in words: "; each 8 time steps of 224×224 pixels, centre crop"."""
     view_plan = ViewPlan.from_dict(plan)
     crops = {1: "centre crop", 3: "three crops", 10: "ten crops"}[view_plan.crops]
-    stack = f", {view_plan.frames_per_segment} frames in each" if view_plan.frames_per_segment > 1 else ""
+    frames = f", {view_plan.frames_per_segment} frames in each" if view_plan.frames_per_segment > 1 else ""
     steps = view_plan.num_segments * view_plan.steps_per_segment
-    return f"; each {steps} time steps of {view_plan.size}×{view_plan.size} pixels{stack}, {crops}"
+    return f"; each {steps} time steps of {view_plan.size}×{view_plan.size} pixels{frames}, {crops}"
 
 
-def versions(runs: Sequence[Run]) -> dict[str, list[str]]:
-    """The versions of the parts that decide a result, by part, one per run; empty where a run does not say."""
-    found = [
+def versions(runs: Sequence[ReportedRun]) -> dict[str, list[str]]:
+    """The versions of the software of each run, by name, one per run; empty if a run does not say."""
+    of_runs = [
         dict(run.record.get("versions") or record_of_scores(run.tested.scores).get("versions") or {}) for run in runs
     ]
-    parts = list(dict.fromkeys(part for each in found for part in each))
-    return {part: [str(each.get(part, "")) for each in found] for part in parts}
+    names = list(dict.fromkeys(name for run_versions in of_runs for name in run_versions))
+    return {name: [str(run_versions.get(name, "")) for run_versions in of_runs] for name in names}
 
 
 def percent(value: float) -> str:
-    """0.6743 → 67.4; what is not defined is a dash."""
+    """0.6743 → 67.4; NaN is a dash."""
     return "–" if math.isnan(value) else f"{100 * value:.1f}"
 
 
@@ -167,7 +175,7 @@ def spread(interval: Interval) -> str:
 
 
 def points(value: float) -> str:
-    """A difference in points of a hundred: 0.031 → +3.1."""
+    """A difference in percentage points: 0.031 → +3.1."""
     return "–" if math.isnan(value) else f"{100 * value:+.1f}".replace("-", "−")
 
 
@@ -177,7 +185,7 @@ def signed_spread(interval: Interval) -> str:
 
 
 def exact(value: float | None) -> str:
-    """A number as scripts read it, for sorting and for programs; empty where there is none."""
+    """A number in full, for sorting and for programs; empty for None and NaN."""
     return "" if value is None or math.isnan(value) else f"{value:.10g}"
 
 

@@ -1,4 +1,4 @@
-"""Small copies of the clips that a report shows: a video that browsers play, and a picture of its middle."""
+"""Previews of the clips of a report: a small video that browsers can play, and a picture of its middle frame."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from kinesics.workers.limits import Limits
 from kinesics.workers.pool import Alive, WorkerPool
 
 SHORT_SIDE = 160
-MOST_SECONDS = 10.0
-"""Of a longer clip the preview shows the beginning."""
-MOST_RATE = 30.0
-FRAMES_AT_ONCE = 64
+MAX_SECONDS = 10.0
+"""A preview of a longer clip shows its beginning."""
+MAX_FPS = 30.0
+BATCH_SIZE = 64
 FOLDER = "previews"
 LIMITS = Limits(timeout_seconds=120.0)
 
 
 @dataclass(frozen=True)
 class Preview:
-    """Where the small copy of a clip and its picture are, from the page; or why there are none.
+    """The paths of a preview and its picture, from the page; or the reason why there is none.
 
-    seconds: what it shows; whole: whether that is all of the clip.
+    seconds: the duration of the preview. whole: whether it shows all of the clip.
     """
 
     video: str = ""
@@ -48,47 +48,47 @@ class Preview:
 
 
 def write_previews(items: Sequence[VideoItem], out: Path, *, listener: Listener | None = None) -> dict[str, Preview]:
-    """A preview of each clip in `out`/previews, by the clip's id; those of an earlier report are removed.
+    """Write a preview of each clip to `out`/previews; gives them by the id of the clip.
 
-    The clips are decoded in worker processes. One that is gone or cannot be decoded has the reason in the place of a
-    preview.
+    Previews of an earlier report are removed. The clips are decoded in worker processes. A clip that is missing or
+    cannot be decoded gets a Preview with the reason.
     """
     folder = out / FOLDER
-    for old in folder.glob("[0-9]" * 4 + ".*"):
-        if old.suffix in (".mp4", ".jpg"):
-            old.unlink()
+    for path in folder.glob("[0-9]" * 4 + ".*"):
+        if path.suffix in (".mp4", ".jpg"):
+            path.unlink()
     listener = listener or Listener()
-    made: dict[str, Preview] = {}
-    orders = [_Order(item, folder, f"{number:04d}") for number, item in enumerate(items)]
-    with closing(WorkerPool(_write_ordered, num_cores(), LIMITS).results(orders)) as answers:
-        for order, answer in answers:
-            if isinstance(answer, KinesicsError):
+    previews: dict[str, Preview] = {}
+    tasks = [_Task(item, folder, f"{number:04d}") for number, item in enumerate(items)]
+    with closing(WorkerPool(_run_task, num_cores(), LIMITS).results(tasks)) as results:
+        for task, result in results:
+            if isinstance(result, KinesicsError):
                 for suffix in (".mp4", ".jpg"):
-                    remove_unfinished(folder / f"{order.name}{suffix}")
-                    (folder / f"{order.name}{suffix}").unlink(missing_ok=True)
-                where = "" if isinstance(answer, VideoError) else f"{order.item.path}: "
-                answer = Preview(reason=f"no preview: {where}{answer}")
-            made[order.item.id] = answer
-            listener.advance("previews", len(made), len(items), order.item.path.name)
-    return made
+                    remove_unfinished(folder / f"{task.name}{suffix}")
+                    (folder / f"{task.name}{suffix}").unlink(missing_ok=True)
+                where = "" if isinstance(result, VideoError) else f"{task.item.path}: "
+                result = Preview(reason=f"no preview: {where}{result}")
+            previews[task.item.id] = result
+            listener.advance("previews", len(previews), len(items), task.item.path.name)
+    return previews
 
 
 @dataclass(frozen=True)
-class _Order:
-    """A preview to be made: FOLDER/NAME.mp4 and .jpg."""
+class _Task:
+    """The preview that a worker writes: FOLDER/NAME.mp4 and .jpg."""
 
     item: VideoItem
     folder: Path
     name: str
 
 
-def _write_ordered(order: _Order, alive: Alive) -> Preview:
-    """The task of a worker."""
-    return write_preview(order.item, order.folder, order.name, alive)
+def _run_task(task: _Task, alive: Alive) -> Preview:
+    """Write one preview, in a worker process."""
+    return write_preview(task.item, task.folder, task.name, alive)
 
 
 def write_preview(item: VideoItem, folder: Path, name: str, alive: Alive = lambda num_frames: None) -> Preview:
-    """Write `folder`/NAME.mp4 and NAME.jpg. Raises VideoError where the clip cannot be decoded."""
+    """Write `folder`/NAME.mp4 and NAME.jpg. Raises VideoError if the clip cannot be decoded."""
     return salvaged_if_needed(lambda salvage: _write_preview(item, folder, name, salvage or item.is_partial, alive))
 
 
@@ -102,16 +102,16 @@ def _write_preview(item: VideoItem, folder: Path, name: str, salvage: bool, aliv
         salvage=salvage,
     )
     try:
-        rate = even_rate(reader)
-        step = max(1, math.ceil(rate / MOST_RATE - 0.05))
-        num_frames = min(reader.num_frames, max(1, round(MOST_SECONDS * rate)))
-        shown = torch.arange(0, num_frames, step)
-        write_video(folder / f"{name}.mp4", frames_of(reader, shown, alive), fps=rate / step, crf=26)
-        write_picture(next(frames_of(reader, shown[len(shown) // 2 :][:1])), folder / f"{name}.jpg")
+        fps = even_rate(reader)
+        step = max(1, math.ceil(fps / MAX_FPS - 0.05))
+        num_frames = min(reader.num_frames, max(1, round(MAX_SECONDS * fps)))
+        indices = torch.arange(0, num_frames, step)
+        write_video(folder / f"{name}.mp4", frames_of(reader, indices, alive), fps=fps / step, crf=26)
+        write_picture(next(frames_of(reader, indices[len(indices) // 2 :][:1])), folder / f"{name}.jpg")
         return Preview(
             video=f"{FOLDER}/{name}.mp4",
             picture=f"{FOLDER}/{name}.jpg",
-            seconds=num_frames / rate,
+            seconds=num_frames / fps,
             whole=num_frames == reader.num_frames,
         )
     finally:
@@ -121,8 +121,8 @@ def _write_preview(item: VideoItem, folder: Path, name: str, salvage: bool, aliv
 def frames_of(
     reader: VideoReader, indices: torch.Tensor, alive: Alive = lambda num_frames: None
 ) -> Iterator[NDArray[np.uint8]]:
-    """The frames (H, W, 3) of a video one by one; some of them are decoded at once."""
-    for chunk in torch.split(indices, FRAMES_AT_ONCE):
+    """Yield the frames (H, W, 3) of a video one by one; they are decoded in batches."""
+    for chunk in torch.split(indices, BATCH_SIZE):
         alive(len(chunk))
         for frame_CHW in reader.frames_at(chunk):
             yield frame_CHW.permute(1, 2, 0).numpy()

@@ -1,4 +1,4 @@
-"""The commands that make a run again, from what it wrote down about itself."""
+"""The commands that reproduce a run, made from its recipe and its records."""
 
 from __future__ import annotations
 
@@ -13,24 +13,23 @@ from kinesics.settings import Recipe
 
 
 def train_command(recipe: Recipe, manifest: str, out: str, *, folds: str | None = None, flow: str | None = None) -> str:
-    """The `kinesics train` that has just these settings: the nearest recipe, and a flag for each that differs.
+    """The `kinesics train` command with these settings: the nearest recipe, and a flag for each setting that differs.
 
-    folds: the views of a cross-validation, for `kinesics cross-validate` instead.
-
-    flow: the folder of flow; a recipe of flow that does not say which gets `--flow FLOW`.
+    folds: the views of a cross-validation; the command is then `kinesics cross-validate`. flow: the folder of flow;
+    for a recipe of flow, None gives `--flow FLOW`.
     """
-    base, preset = nearest(recipe)
+    base, preset = nearest_recipe(recipe)
     command = "train" if folds is None else "cross-validate"
     words = ["kinesics", command, base, "--data", manifest, "--out", out, *(["--views", folds] if folds else [])]
     if preset is not None:
         words += ["--preset", preset]
     if recipe.input.modality == "flow":
         words += ["--flow", flow or "FLOW"]
-    return shlex.join([*words, *flags(recipe, start(base, preset))])
+    return shlex.join([*words, *changed_flags(recipe, base_recipe(base, preset))])
 
 
 def test_command(run: str, record: Mapping[str, Any]) -> str:
-    """The `kinesics test` that scored a run."""
+    """The `kinesics test` command that scored a run."""
     words = ["kinesics", "test", run, "--split", str(record.get("split", "test"))]
     return shlex.join([*words, "--views", str(record.get("views", "one"))])
 
@@ -38,53 +37,61 @@ def test_command(run: str, record: Mapping[str, Any]) -> str:
 test_command.__test__ = False  # type: ignore[attr-defined]
 
 
-def nearest(recipe: Recipe) -> tuple[str, str | None]:
-    """The recipe and the preset that need the fewest flags, of the same system if one serves: ("tsm", "few")."""
-    made = {(base, preset): start(base, preset) for base in RECIPES for preset in (None, *PRESETS)}
-    # No flag takes away an argument of the system.
-    bases = [choice for choice, base in made.items() if base.model.arguments.keys() <= recipe.model.arguments.keys()]
+def nearest_recipe(recipe: Recipe) -> tuple[str, str | None]:
+    """The recipe and preset that need the fewest flags, such as ("tsm", "few"); of the same system if possible."""
+    candidates = {(base, preset): base_recipe(base, preset) for base in RECIPES for preset in (None, *PRESETS)}
+    # No flag can remove an argument of the system.
+    choices = [
+        choice for choice, base in candidates.items() if base.model.arguments.keys() <= recipe.model.arguments.keys()
+    ]
     return min(
-        bases, key=lambda choice: (made[choice].model.system != recipe.model.system, len(flags(recipe, made[choice])))
+        choices,
+        key=lambda choice: (
+            candidates[choice].model.system != recipe.model.system,
+            len(changed_flags(recipe, candidates[choice])),
+        ),
     )
 
 
-def start(base: str, preset: str | None) -> Recipe:
-    """The recipe that `kinesics train` starts from, before its flags."""
+def base_recipe(base: str, preset: str | None) -> Recipe:
+    """The recipe of `kinesics train` before its flags are applied."""
     recipe = RECIPES[base]()
     return recipe if preset is None else PRESETS[preset](recipe)
 
 
-def flags(recipe: Recipe, base: Recipe) -> list[str]:
+def changed_flags(recipe: Recipe, base: Recipe) -> list[str]:
     """The words of the command line that turn `base` into `recipe`."""
     words = []
     parts = [(recipe, base), *((getattr(recipe, part), getattr(base, part)) for part in ("model", "input", "optim"))]
-    for settings, before in parts:
+    for settings, base_settings in parts:
         for field in dataclasses.fields(settings):
-            value, old = getattr(settings, field.name), getattr(before, field.name)
-            if value != old and not dataclasses.is_dataclass(value) and field.name != "arguments":
-                words += flag(field.name, value)
-    given = base.model.arguments
+            value, base_value = getattr(settings, field.name), getattr(base_settings, field.name)
+            if value != base_value and not dataclasses.is_dataclass(value) and field.name != "arguments":
+                words += flag_words(field.name, value)
+    base_arguments = base.model.arguments
     changed = {
-        name: value for name, value in recipe.model.arguments.items() if name not in given or given[name] != value
+        name: value
+        for name, value in recipe.model.arguments.items()
+        if name not in base_arguments or base_arguments[name] != value
     }
     return (
-        [*words, "--model-args", *(f"{name}={argument(value)}" for name, value in changed.items())]
+        [*words, "--model-args", *(f"{name}={argument_text(value)}" for name, value in changed.items())]
         if changed
         else words
     )
 
 
-def flag(name: str, value: Any) -> list[str]:
-    """One setting as words: flip=False → --no-flip; milestones=(0.4, 0.8) → --milestones 0.4 0.8."""
-    title = f"--{name.replace('_', '-')}"
+def flag_words(name: str, value: Any) -> list[str]:
+    """One setting as words of a command line: flip=False → --no-flip; milestones=(0.4, 0.8) → --milestones 0.4 0.8."""
+    long_flag = f"--{name.replace('_', '-')}"
     if isinstance(value, bool):
-        return [title if value else f"--no-{title[2:]}"]
+        return [long_flag if value else f"--no-{long_flag[2:]}"]
     if isinstance(value, tuple):
-        return [title, *map(str, value)]
-    return [title, str(value)]
+        return [long_flag, *map(str, value)]
+    return [long_flag, str(value)]
 
 
-def argument(value: Any) -> str:
+def argument_text(value: Any) -> str:
     """An argument of a system as `--model-args` reads it: JSON, or the text itself."""
     if isinstance(value, str):
         try:

@@ -1,4 +1,4 @@
-"""How probable labels are over a video's time, as a picture."""
+"""The probabilities of labels over the time of a video, as curves."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from kinesics.plots.saliency import INK, heading, save
 COLORS = ("#d9822b", "#2f6fb2", "#8a9aa9", "#6aa84f")
 
 
-def plot_course(
+def plot_probability_curve(
     seconds: Sequence[float], probs: Mapping[str, npt.NDArray[np.floating]], title: str, path: Path, *, note: str = ""
 ) -> None:
-    """Write a PNG: a line for each label, the first one thick, over the middles of the clips."""
+    """Write a PNG: one line per label over the middles of the clips, in seconds. The first line is thick."""
     figure = Figure(figsize=(7, 2.8), layout="constrained")
     heading(figure, title, note)
     axes = figure.add_subplot()
