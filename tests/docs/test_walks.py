@@ -1,5 +1,4 @@
-"""Every command of README and docs is run on a tiny set, in the order of its page, and ends well. test_extending.py runs
-those of extending.md.
+"""Every command of README and docs is run on a tiny set, in the order of its page (test_extending.py: extending.md).
 
 A training gets one epoch of small pictures and no downloaded weights; all else is as the page has it.
 """
@@ -118,4 +117,3 @@ def test_the_commands_of_a_page_run_in_its_order(
             main(words)
         printed = capsys.readouterr()
         assert not stop.value.code, f"{at}: kinesics {' '.join(words)}\n{printed.err[-2000:]}\n{printed.out[-500:]}"
-
