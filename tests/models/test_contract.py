@@ -182,7 +182,8 @@ def test_channels_last_gives_the_same_and_stays(settled: Settled, name: str) -> 
     with torch.no_grad():
         layer4 = packed.backbone.forward_stages(x, ["layer4"])["layer4"].flatten(0, 1)
         assert layer4.is_contiguous(memory_format=torch.channels_last) or tall(packed.backbone)
-        assert torch.allclose(packed(x), model(x), atol=close(name))
+        expected = model(x)
+        assert torch.allclose(packed(x), expected, atol=close(name) * float(expected.std().clamp_min(1)))
 
 
 def tall(backbone: nn.Module) -> bool:

@@ -62,4 +62,5 @@ class Res2Net50(ResNet):
     """Res2Net-50, 26w × 4s: 2048 features."""
 
     block, depths = Res2Block, (3, 4, 6, 3)
+    heat_stage = "layer4"
     published_parameters = 25_699_120
