@@ -47,13 +47,13 @@ def test_class_folders(tmp_path: Path) -> None:
         ("wave/clip7", "wave", ""),
         ("wave/x.gif", "wave", ""),
     ]
-    told = notes(imported)
-    assert "1 skipped, neither video nor picture: nod/read.me" in told
-    assert "beside the frames of a frame folder: wave/clip7/video.mp4" in told
-    assert "a picture, not in a frame folder of its own: wave/single.png" in told
-    assert "not in a class folder: loose.mp4" in told
-    assert "2 skipped, hidden: .git, nod/.hidden.mp4" in told
-    assert f"{tmp_path / 'empty'}: no clip in this class folder" in told
+    messages = notes(imported)
+    assert "1 skipped, neither video nor picture: nod/read.me" in messages
+    assert "beside the frames of a frame folder: wave/clip7/video.mp4" in messages
+    assert "a picture, not in a frame folder of its own: wave/single.png" in messages
+    assert "not in a class folder: loose.mp4" in messages
+    assert "2 skipped, hidden: .git, nod/.hidden.mp4" in messages
+    assert f"{tmp_path / 'empty'}: no clip in this class folder" in messages
 
 
 def test_a_folder_with_a_thumbnail_for_each_video_holds_videos(tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_malformed_lists(tmp_path: Path, text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [
         ("nod\nwave hand\n", ("nod", "wave hand")),
         ("1 nod\n2 wave hand\n", ("nod", "wave hand")),
@@ -176,8 +176,8 @@ def test_malformed_lists(tmp_path: Path, text: str, message: str) -> None:
         ("2 people\n3 people\n", ("2 people", "3 people")),
     ],
 )
-def test_class_names(tmp_path: Path, text: str, wanted: tuple[str, ...]) -> None:
-    assert read_class_names(tree(tmp_path, text={"n.txt": text}) / "n.txt") == wanted
+def test_class_names(tmp_path: Path, text: str, expected: tuple[str, ...]) -> None:
+    assert read_class_names(tree(tmp_path, text={"n.txt": text}) / "n.txt") == expected
 
 
 @pytest.mark.parametrize(

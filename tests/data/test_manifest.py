@@ -72,7 +72,7 @@ def test_multi_label_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "wanted"),
+    ("labels", "expected"),
     [
         (["10", "9", "0", "1"], ("0", "1", "9", "10")),
         (["clip10", "clip9", "Clip1"], ("Clip1", "clip9", "clip10")),
@@ -80,8 +80,8 @@ def test_multi_label_rows(tmp_path: Path) -> None:
         (["x²", "x2"], ("x2", "x²")),
     ],
 )
-def test_classes_stand_in_natural_order(labels: list[str], wanted: tuple[str, ...]) -> None:
-    assert class_names(Row("p", (label,)) for label in labels) == wanted
+def test_classes_are_in_natural_order(labels: list[str], expected: tuple[str, ...]) -> None:
+    assert class_names(Row("p", (label,)) for label in labels) == expected
 
 
 @pytest.mark.parametrize(

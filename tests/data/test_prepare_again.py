@@ -131,17 +131,17 @@ def test_few_groups_in_the_test_split_are_a_warning_with_the_command_for_folds(t
     assert not any("test split" in str(problem) for problem in report.of("warning"))
 
 
-def made(count: int, **common: object) -> list[Row]:
+def rows_of(count: int, **common: object) -> list[Row]:
     return [Row(f"{i}.mp4", ("ab"[i % 2],), status="ok", **common) for i in range(count)]  # type: ignore[arg-type]
 
 
 def test_kept_splits_and_folds_never_move() -> None:
-    rows = assign_split(made(40), seed=3)
+    rows = assign_split(rows_of(40), seed=3)
     more = [*rows, *[Row(f"new{i}.mp4", ("ab"[i % 2],), status="ok") for i in range(40)]]
     again = assign_split(more, seed=9, keep=True)
     assert [row.split for row in again[:40]] == [row.split for row in rows]
     assert sum(row.split == "test" for row in again) == 12
-    folds = assign_folds(made(20), 4, seed=1)
+    folds = assign_folds(rows_of(20), 4, seed=1)
     again = assign_folds([*folds, *[Row(f"new{i}.mp4", ("a",), status="ok") for i in range(4)]], 4, seed=7, keep=True)
     assert [row.fold for row in again[:20]] == [row.fold for row in folds]
     assert sorted(row.fold for row in again[20:]) == [0, 1, 2, 3]

@@ -1,4 +1,4 @@
-"""Transforms: where crops lie, that a clip is treated as one, and that chance comes from the generator alone."""
+"""Transforms: where crops lie, that a clip is changed as a whole, and that only the generator gives random numbers."""
 
 from __future__ import annotations
 
@@ -137,8 +137,8 @@ def test_a_frame_that_no_draw_fits_gives_its_middle() -> None:
 
 def test_resizing_is_torch_s_own_to_a_rounding() -> None:
     clip = noise(2, 3, 64, 80)
-    wanted = F.interpolate(clip[..., 4:44, 10:60].float(), size=(56, 56), mode="bilinear", antialias=True)
-    assert (resized(clip, (4, 10, 40, 50), 56).float() - wanted).abs().max() <= 1
+    expected = F.interpolate(clip[..., 4:44, 10:60].float(), size=(56, 56), mode="bilinear", antialias=True)
+    assert (resized(clip, (4, 10, 40, 50), 56).float() - expected).abs().max() <= 1
     shrunk = F.interpolate(clip.float(), size=(32, 32), mode="bilinear", antialias=True)
     assert (resized(clip, (0, 0, 64, 80), 32).float() - shrunk).abs().max() <= 1
 
@@ -204,14 +204,14 @@ def test_a_flip_moves_the_target_with_the_picture(target: list[float]) -> None:
 
 def test_jitter_is_brightness_contrast_and_saturation() -> None:
     clip = noise(4, 6, 16, 16) // 4 + 96  # far from black and white, so that nothing is cut
-    found = color_jitter(clip, 0.2, seeded(5))
+    jittered = color_jitter(clip, 0.2, seeded(5))
     brightness, contrast, saturation = (0.8 + 0.4 * torch.rand(3, generator=seeded(5), dtype=torch.float64)).tolist()
     rgb = clip.unflatten(1, (2, 3)).double() * brightness
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]
     mean = (rgb * weights).sum(2).mean()
     rgb = rgb * contrast + mean * (1 - contrast)
     rgb = rgb * saturation + (rgb * weights).sum(2, keepdim=True) * (1 - saturation)
-    assert (found.double() - rgb.flatten(1, 2)).abs().max() <= 0.51
+    assert (jittered.double() - rgb.flatten(1, 2)).abs().max() <= 0.51
 
 
 def test_jitter_of_nothing_changes_nothing_and_extremes_stay_in_range() -> None:

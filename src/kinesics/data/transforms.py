@@ -243,9 +243,7 @@ def random_erasing(clip_TCHW: Tensor, probability: float, generator: Generator) 
 
 def _check(size: int, resize: int) -> None:
     if size > resize:
-        raise UserError(
-            f"crops of {size} pixels need frames resized to as much: set resize to {size} or more, not {resize}"
-        )
+        raise UserError(f"crops of {size} pixels do not fit frames resized to {resize}; set resize to {size} or more")
 
 
 def _draw(num_choices: int, generator: Generator) -> int:
