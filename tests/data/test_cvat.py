@@ -111,7 +111,7 @@ def test_cvat_takes_the_times_of_the_film(tmp_path: Path) -> None:
         ("<html/>", "a.xml:1: found <html>; expected an XML file exported as 'CVAT for video 1.1'"),
         ("<annotations><image id='0'/></annotations>", "a.xml:1: annotated as single images"),
         ("<annotations><track label='a'/></annotations>", "names no video"),
-        (CVAT.replace('frame="30"', 'frame="x"'), "a.xml:6: frame 'x' is not a number"),
+        (CVAT.replace('frame="30"', 'frame="x"'), "a.xml:6: frame is 'x'; expected a whole number"),
         (CVAT.replace('label="nod"', ""), "a.xml:5: the label is empty"),
     ],
 )

@@ -190,7 +190,7 @@ def test_bad_files_by_policy(tmp_path: Path) -> None:
         ("in/nod/bad.mp4", "error", "as the test says"),
         ("in/wave/none.mp4", "no_frames", "as the test says"),
     ]
-    assert f"2 clips were set aside in {tmp_path / 'set.quarantine.csv'}" in report_lines(report)
+    assert f"2 clips were moved to {tmp_path / 'set.quarantine.csv'}" in report_lines(report)
 
     (source / "nod/bad.mp4").write_text("ok mended")
     (source / "wave/none.mp4").unlink()
@@ -220,7 +220,7 @@ def test_duplicates_leaks_and_contradictions_are_told(tmp_path: Path) -> None:
     messages = {(p.severity, p.line): p.message for p in report.problems if p.line}
     place = tmp_path / "l.csv"
     assert messages == {
-        ("warning", 7): f"{tmp_path / 'a.mp4'} is at {place}:2 already; it was taken once",
+        ("warning", 7): f"{tmp_path / 'a.mp4'} is already at {place}:2; it was taken once",
         ("error", 8): f"{tmp_path / 'a.mp4'} has the label 'wave' here and 'nod' at {place}:2; the first was kept",
         ("error", 3): f"the same content is in 'test' ({tmp_path / 'b.mp4'}) and in 'train'"
         f" ({tmp_path / 'a.mp4'}, {place}:2)",
@@ -241,7 +241,7 @@ def test_frames_that_are_listed_but_not_there(tmp_path: Path) -> None:
     tree(tmp_path, {"a.mp4": "ok 1", "b.mp4": "ok 2", "l.csv": "path,label,num_frames\na.mp4,x,9\nb.mp4,x,12\n"})
     report = prepare(tmp_path / "l.csv", tmp_path / "set.csv", check=BY_TEXT)
     assert [p.message for p in report.of("warning") if p.line] == [
-        f"{tmp_path / 'b.mp4'}: 12 frames are listed, 9 are there"
+        f"{tmp_path / 'b.mp4'}: 12 frames are listed, 9 were decoded"
     ]
 
 
@@ -269,7 +269,7 @@ def test_too_few_clips_to_split_is_a_warning_unless_asked_for(tmp_path: Path) ->
     tree(tmp_path, {"in/nod/a.mp4": "ok 1", "in/nod/b.mp4": "ok 2"})
     report = prepare(tmp_path / "in", tmp_path / "set.csv", check=BY_TEXT)
     assert any("no splits were assigned" in str(problem) for problem in report.of("warning"))
-    with pytest.raises(UserError, match="cannot be parted into train, val, test"):
+    with pytest.raises(UserError, match="cannot be divided into train, val, test"):
         prepare(tmp_path / "in", tmp_path / "set.csv", split="random", check=BY_TEXT)
 
 
@@ -287,9 +287,9 @@ def test_nothing_usable_is_an_error_under_every_policy(tmp_path: Path) -> None:
         ({"split": "groups"}, "did you mean 'group'"),
         ({"on_bad": "ignore"}, "unknown policy for bad files 'ignore'"),
         ({"group_pattern": "("}, "group pattern '\\('"),
-        ({"group_pattern": "s1"}, "has no bracket"),
-        ({"group_pattern": "(x9)"}, "finds nothing in nod/0__s0_.mp4"),
-        ({"timeout_seconds": 0.0}, "time limit"),
+        ({"group_pattern": "s1"}, "has no brackets"),
+        ({"group_pattern": "(x9)"}, "does not match nod/0__s0_.mp4"),
+        ({"timeout_seconds": 0.0}, "timeout_seconds above 0"),
         ({"columns": {"pth": "x"}, "format": "csv"}, "expected a CSV file"),
     ],
 )

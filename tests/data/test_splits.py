@@ -93,13 +93,13 @@ def test_a_class_with_one_clip_is_trained_on() -> None:
     ("call", "message"),
     [
         (lambda: assign_split(clips({"a": 9}), "group"), "a/0.mp4 has no group"),
-        (lambda: assign_split(clips({"a": 9}, "s1"), "group"), "1 groups cannot be parted into train, val, test"),
-        (lambda: assign_split(clips({"a": 2})), "2 clips that may be parted"),
+        (lambda: assign_split(clips({"a": 9}, "s1"), "group"), "1 groups cannot be divided into train, val, test"),
+        (lambda: assign_split(clips({"a": 2})), "2 clips that may be separated"),
         (lambda: assign_split(clips({"a": 9}), val=0.6, test=0.4), "leave nothing to train on"),
         (lambda: assign_split(clips({"a": 9}), val=-0.1), "leave nothing to train on"),
-        (lambda: assign_split(clips({"a": 9}), "grup"), "not by 'grup'"),  # type: ignore[arg-type]
+        (lambda: assign_split(clips({"a": 9}), "grup"), "found 'grup'"),  # type: ignore[arg-type]
         (lambda: assign_split(clips({"a": 1, "b": 1, "c": 1})), "stay empty, or a class untrained"),
-        (lambda: assign_folds(clips({"a": 3}), 4), "3 groups cannot be parted into 4 folds"),
+        (lambda: assign_folds(clips({"a": 3}), 4), "3 groups cannot be divided into 4 folds"),
         (lambda: assign_folds(clips({"a": 3}), 1), "expected at least 2"),
         (lambda: assign_folds(clips({"a": 3}), "all"), "expected a number or leave-one-group-out"),
         (lambda: assign_folds(clips({"a": 3}), "leave-one-group-out"), "a/0.mp4 has no group"),
