@@ -13,7 +13,7 @@ import pytest
 from kinesics.annotation.annotate import annotate
 from kinesics.values import Prediction
 from kinesics.video.demux import PacketFile
-from tests.video.films import film, picture
+from tests.video.numbered_video import numbered_video, picture
 
 ANSWER = Prediction("v.mp4", ("nod", "still"), (0.76, 0.2), (1, 6), (0.1, 0.6))
 RATE = 24_000
@@ -112,7 +112,7 @@ def test_the_copy_sounds_as_the_video_does(tmp_path: Path, name: str, codec: str
 
 
 def test_a_video_without_sound_has_a_copy_without(tmp_path: Path) -> None:
-    copy = annotate(film(tmp_path / "a.mp4", 20), ANSWER, tmp_path / "copy.mp4")
+    copy = annotate(numbered_video(tmp_path / "a.mp4", 20), ANSWER, tmp_path / "copy.mp4")
     with av.open(str(copy)) as container:
         assert not container.streams.audio
     folder = tmp_path / "frames"
@@ -146,7 +146,7 @@ def test_each_frame_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             yield frame
 
     monkeypatch.setattr(PacketFile, "sequence", counted)
-    video = film(tmp_path / "a.mp4", 250, gop=10, b_frames=2)
+    video = numbered_video(tmp_path / "a.mp4", 250, gop=10, b_frames=2)
     copy = annotate(video, ANSWER, tmp_path / "copy.mp4")
     assert decoded == 250
     with av.open(str(copy)) as container:
@@ -154,7 +154,7 @@ def test_each_frame_is_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_partial_video_has_a_copy_of_what_is_there(tmp_path: Path) -> None:
-    video = film(tmp_path / "a.mkv", 120, gop=12)
+    video = numbered_video(tmp_path / "a.mkv", 120, gop=12)
     content = bytearray(video.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 600] = bytes(600)

@@ -1,4 +1,4 @@
-"""The order of clips: complete, repeatable, shared out evenly, balanced where asked."""
+"""The order of clips: complete, repeatable, evenly divided, balanced with balance=sampler."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_balanced_order_draws_classes_equally_often(counts: list[int], seed:
     assert len(order) == len(items)
     share = -(-len(items) // len(counts))
     assert all(count <= share for count in drawn.values())
-    for label, count in enumerate(counts):  # no clip a second time before every clip of its class came once
+    for label, count in enumerate(counts):  # every clip of a class comes once before one comes twice
         times = Counter(index for index in order if items[index].labels[0] == label)
         assert max(times.values(), default=0) <= -(-share // count)
 

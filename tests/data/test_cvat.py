@@ -15,7 +15,7 @@ from kinesics.data.importers.source import Options
 from kinesics.errors import UserError
 from kinesics.video.reader import open_video
 from tests.data.test_importers_known import notes, tree
-from tests.video.films import film, numbers
+from tests.video.numbered_video import numbered_video, numbers
 
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
 <annotations>
@@ -34,7 +34,7 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?>
 
 @pytest.fixture
 def rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each video has 100 frames, 25 a second."""
+    """Each video has 100 frames, 25 per second."""
     times = FrameTimes(np.arange(100) / 25, 4.0)
     monkeypatch.setattr(cvat, "frame_times", lambda paths, limits, num_workers: dict.fromkeys(paths, times))
 
@@ -43,8 +43,8 @@ def rate(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_cvat(tmp_path: Path) -> None:
     tree(tmp_path, "walk.mp4", text={"a.xml": CVAT})
     imported = import_clips(tmp_path / "a.xml", "auto", Options())
-    found = [(e.row.labels, e.row.start_seconds, e.row.end_seconds, e.row.line) for e in imported.entries]
-    assert found == [
+    clips = [(e.row.labels, e.row.start_seconds, e.row.end_seconds, e.row.line) for e in imported.entries]
+    assert clips == [
         (("nod",), 1.2, 3.0, 5),
         (("nod",), 3.2, 3.24, 5),
         (("wave & smile",), 0.2, 0.4, 11),
@@ -73,8 +73,10 @@ def test_cvat_uses_the_rate_it_is_given_and_names_a_missing_video(tmp_path: Path
     assert import_clips(tmp_path / "a.xml", "cvat", Options()).entries[0].row.start_seconds == 0.6
     said = notes(import_clips(tmp_path / "a.xml", "cvat", Options()))
     assert f"times by the XML's frame rate of 50, since {tmp_path / 'walk.mp4'} cannot be read: no such file" in said
-    told = notes(import_clips(tmp_path / "b.xml", "cvat", Options()))
-    assert f"2 tracks need the times of the frames of {tmp_path / 'walk.mp4'}, which cannot be read: no such" in told
+    messages = notes(import_clips(tmp_path / "b.xml", "cvat", Options()))
+    assert (
+        f"2 tracks need the times of the frames of {tmp_path / 'walk.mp4'}, which cannot be read: no such" in messages
+    )
 
 
 def test_cvat_names_a_video_that_is_none(tmp_path: Path) -> None:
@@ -84,19 +86,19 @@ def test_cvat_names_a_video_that_is_none(tmp_path: Path) -> None:
 
 
 def test_cvat_takes_the_times_of_the_film(tmp_path: Path) -> None:
-    """30 frames in the first second, then 10 a second: a mean rate would put the marks elsewhere."""
+    """30 frames in the first second, then 10 per second: a mean rate would give other times."""
     stamps = [*(round(i * 1000 / 30) for i in range(30)), *(1000 + 100 * i for i in range(30))]
-    film(tmp_path / "walk.mp4", 60, stamps=stamps, time_base=Fraction(1, 1000))
+    numbered_video(tmp_path / "walk.mp4", 60, stamps=stamps, time_base=Fraction(1, 1000))
     text = CVAT.replace('frame="75"', 'frame="33"').replace('frame="80"', 'frame="70"')
     tree(tmp_path, text={"a.xml": text.replace("<size>", "<fps>25</fps><size>")})
     imported = import_clips(tmp_path / "a.xml", "cvat", Options())
-    found = [(e.row.start_seconds, e.row.end_seconds) for e in imported.entries]
-    assert found[0] == pytest.approx((1.0, 1.3), abs=1e-3)
-    assert found[2] == pytest.approx((0.167, 0.333), abs=1e-3)
-    assert found[1][0] > 4.0
+    clips = [(e.row.start_seconds, e.row.end_seconds) for e in imported.entries]
+    assert clips[0] == pytest.approx((1.0, 1.3), abs=1e-3)
+    assert clips[2] == pytest.approx((0.167, 0.333), abs=1e-3)
+    assert clips[1][0] > 4.0
     assert "the track 'nod' goes to frame 70; " in notes(imported)
     assert "has 60 frames" in notes(imported)
-    reader = open_video(tmp_path / "walk.mp4", start_seconds=found[0][0], end_seconds=found[0][1])
+    reader = open_video(tmp_path / "walk.mp4", start_seconds=clips[0][0], end_seconds=clips[0][1])
     assert numbers(reader.frames_at(torch.arange(reader.num_frames))) == [30, 31, 32]
     reader.close()
 
@@ -109,7 +111,7 @@ def test_cvat_takes_the_times_of_the_film(tmp_path: Path) -> None:
         ("<html/>", "a.xml:1: found <html>; expected an XML file exported as 'CVAT for video 1.1'"),
         ("<annotations><image id='0'/></annotations>", "a.xml:1: annotated as single images"),
         ("<annotations><track label='a'/></annotations>", "names no video"),
-        (CVAT.replace('frame="30"', 'frame="x"'), "a.xml:6: frame 'x' is not a number"),
+        (CVAT.replace('frame="30"', 'frame="x"'), "a.xml:6: frame is 'x'; expected a whole number"),
         (CVAT.replace('label="nod"', ""), "a.xml:5: the label is empty"),
     ],
 )
@@ -121,7 +123,7 @@ def test_malformed_cvat(tmp_path: Path, text: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("shapes", "wanted"),
+    ("shapes", "expected"),
     [
         ([], []),
         ([(3, False)], [(3, 4)]),
@@ -130,5 +132,5 @@ def test_malformed_cvat(tmp_path: Path, text: str, message: str) -> None:
         ([(0, True), (1, True)], []),
     ],
 )
-def test_spans(shapes: list[tuple[int, bool]], wanted: list[tuple[int, int]]) -> None:
-    assert list(cvat.spans(shapes)) == wanted
+def test_spans(shapes: list[tuple[int, bool]], expected: list[tuple[int, int]]) -> None:
+    assert list(cvat.spans(shapes)) == expected

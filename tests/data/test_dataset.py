@@ -1,4 +1,4 @@
-"""Samples: the frames that were asked for, the same for the same key, and no other video for a broken one."""
+"""Samples: the requested frames, the same for the same key, and no other video in place of a broken one."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_stacks_of_frames_become_channels(tiny_set: Path) -> None:
 
 
 def test_flipping_swaps_left_and_right(tiny_set: Path) -> None:
-    """With flips on, a clip whose square moves left must be labelled so, whichever way it was drawn."""
+    """With flips on, a clip whose square moves left must be labelled so, in each direction in which it was drawn."""
     clips = train_clips(tiny_set, crop="centre", size=32)
     flipped = 0
     for epoch in range(6):

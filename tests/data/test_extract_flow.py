@@ -1,4 +1,4 @@
-"""Flow of a whole manifest: a file a video, whatever single ones do, and again only what is missing."""
+"""Flow of a whole manifest: one file per video, also where some videos fail, and later only the missing ones."""
 
 from __future__ import annotations
 
@@ -70,8 +70,8 @@ def test_a_square_that_moves_has_flow_its_way(tiny_set: Path, tmp_path: Path, la
     assert flow.shape == (12, 2, 64, 64)
     assert outcome.num_frames == 12
     assert np.array_equal(flow[10], flow[11])  # after the last frame there is none to move to
-    right = np.sort(np.abs(flow[3, 0]).ravel())[-100:].mean() * np.sign(flow[3, 0].sum())
-    assert (right > 1) if label == "right" else (right < -1)
+    mean_right = np.sort(np.abs(flow[3, 0]).ravel())[-100:].mean() * np.sign(flow[3, 0].sum())
+    assert (mean_right > 1) if label == "right" else (mean_right < -1)
 
 
 def test_a_single_frame_does_not_move(tmp_path: Path) -> None:

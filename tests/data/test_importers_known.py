@@ -1,4 +1,4 @@
-"""Importers of known data sets and of CVAT, each on a small tree in their layout."""
+"""Importers of public data sets and of CVAT, each on a small tree in their layout."""
 
 from __future__ import annotations
 
@@ -65,10 +65,10 @@ def test_ucf101_second_split_and_its_mistakes(tmp_path: Path) -> None:
     tree(tmp_path, "Archery/v_Archery_g01_c01.avi", text=UCF)
     imported = import_clips(tmp_path, "ucf101", Options(official_split=2))
     assert table(imported, tmp_path) == [("Archery/v_Archery_g01_c01.avi", "Archery", "train")]
-    told = notes(imported)
-    assert "trainlist02.txt:2: label 1 is ApplyEyeMakeup in classInd.txt, the folder says Archery" in told
-    assert "trainlist02.txt:3: label 3 is out of range: there are 2 classes, 1 to 2" in told
-    assert "testlist02.txt:1: class 'Arcery' is not in classInd.txt" in told
+    messages = notes(imported)
+    assert "trainlist02.txt:2: label 1 is ApplyEyeMakeup in classInd.txt, the folder is Archery" in messages
+    assert "trainlist02.txt:3: label 3 is out of range: there are 2 classes, 1 to 2" in messages
+    assert "testlist02.txt:1: class 'Arcery' is not in classInd.txt" in messages
     with pytest.raises(UserError, match="no train list of split 3"):
         import_clips(tmp_path, "ucf101", Options(official_split=3))
     with pytest.raises(UserError, match="official split 4 does not exist"):
@@ -90,7 +90,7 @@ def test_hmdb51(tmp_path: Path) -> None:
         ("hmdb51_org/brush_hair/B_brush_hair_1.avi", "brush_hair", "test"),
         ("hmdb51_org/wave/D (1)_wave_0.avi", "wave", "test"),
     ]
-    assert "1 clips belong to neither side" in notes(imported)
+    assert "1 clips are in neither part" in notes(imported)
     second = import_clips(tmp_path, "hmdb51", Options(official_split=2))
     assert [split for _, _, split in table(second, tmp_path)] == ["train"]
     with pytest.raises(UserError, match=r"wave_test_split3.txt:1: found 'D_wave_0.avi 3'"):

@@ -72,7 +72,7 @@ def test_multi_label_rows(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("labels", "wanted"),
+    ("labels", "expected"),
     [
         (["10", "9", "0", "1"], ("0", "1", "9", "10")),
         (["clip10", "clip9", "Clip1"], ("Clip1", "clip9", "clip10")),
@@ -80,8 +80,8 @@ def test_multi_label_rows(tmp_path: Path) -> None:
         (["x²", "x2"], ("x2", "x²")),
     ],
 )
-def test_classes_stand_in_natural_order(labels: list[str], wanted: tuple[str, ...]) -> None:
-    assert class_names(Row("p", (label,)) for label in labels) == wanted
+def test_classes_are_in_natural_order(labels: list[str], expected: tuple[str, ...]) -> None:
+    assert class_names(Row("p", (label,)) for label in labels) == expected
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_classes_stand_in_natural_order(labels: list[str], wanted: tuple[str, ..
         ("path,lable\na,b\n", "set.csv:1: no column 'label' among path, lable; is it 'lable'?"),
         ("Path,label\na,b\n", "set.csv:1: no column 'path' among Path, label; is it 'Path'?"),
         ("path;label\na;b\n", "set.csv:1: fields are separated by ';'; expected commas"),
-        ("a.mp4,nod\nb.mp4,wave\n", "set.csv:1: no line with column names"),
+        ("a.mp4,nod\nb.mp4,wave\n", "set.csv:1: no column names"),
         ("path,label,label\na,b,c\n", "two columns are named 'label'"),
         ("path,label\na.mp4,b,c\n", "set.csv:2: found 3 fields where the first line names 2"),
         ("path,label\na.mp4\n", "set.csv:2: found 1 fields"),
@@ -111,7 +111,7 @@ def test_classes_stand_in_natural_order(labels: list[str], wanted: tuple[str, ..
         ("path,label,fps\na.mp4,b,0\n", "set.csv:2: fps is 0.0, expected a number above 0"),
         ("path,label,start_seconds\na.mp4,b,nan\n", "set.csv:2: start_seconds is 'nan'"),
         ("path,label,start_seconds,end_seconds\na.mp4,b,3,2\n", "set.csv:2: end_seconds 2.0 is not after"),
-        ("path,label\na.mp4,b\na.mp4,c\n", "set.csv:3: 'a.mp4' is in line 2 already"),
+        ("path,label\na.mp4,b\na.mp4,c\n", "set.csv:3: 'a.mp4' is already in line 2"),
         ('path,label\n"a.mp4,b\n', "not CSV"),
         ("path,label\n" + "x" * 200_000 + ",b\n", "set.csv:2: not CSV"),
     ],

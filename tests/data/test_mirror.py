@@ -23,7 +23,7 @@ JESTER = ("Swiping Left", "Swiping Right", "Swiping Up", "Turning Hand Clockwise
 
 
 @pytest.mark.parametrize(
-    ("classes", "wanted"),
+    ("classes", "expected"),
     [
         (SOMETHING, (1, 0, 3, 2, 5, 4, 6, 7)),
         (JESTER, (1, 0, 2, 4, 3)),
@@ -42,8 +42,8 @@ JESTER = ("Swiping Left", "Swiping Right", "Swiping Up", "Turning Hand Clockwise
         ((), ()),
     ],
 )
-def test_default_pairs(classes: tuple[str, ...], wanted: tuple[int, ...]) -> None:
-    assert flip_map(classes) == wanted
+def test_default_pairs(classes: tuple[str, ...], expected: tuple[int, ...]) -> None:
+    assert flip_map(classes) == expected
 
 
 def test_pairs_of_the_user_go_first() -> None:

@@ -17,13 +17,13 @@ from kinesics.training.train import train
 from kinesics.values import VideoItem
 from kinesics.video.integrity import decode_whole
 from tests.tiny import make_set, tiny_recipe
-from tests.video.films import film, numbers
+from tests.video.numbered_video import numbered_video, numbers
 
 
 @pytest.fixture
 def damaged(tmp_path: Path) -> Path:
     """60 frames with 400 bytes of noise in the middle."""
-    path = film(tmp_path / "a.mp4", 60)
+    path = numbered_video(tmp_path / "a.mp4", 60)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 400] = random.Random(0).randbytes(400)
@@ -33,9 +33,9 @@ def damaged(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("is_partial", [True, False], ids=["marked", "unchecked"])
 def test_every_draw_of_a_damaged_clip_works(damaged: Path, is_partial: bool) -> None:
-    found = decode_whole(damaged)
-    assert found.status == "partial"
-    assert found.num_frames < 60
+    check = decode_whole(damaged)
+    assert check.status == "partial"
+    assert check.num_frames < 60
     item = VideoItem("a", damaged, is_partial=is_partial)
     for seed in range(40):
         chance = random.Random(seed)

@@ -83,7 +83,7 @@ def audio(path: Path) -> Path:
 
 
 def bad_files(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Broken files in `folder`, and the statuses that are right for each."""
+    """Broken files in `folder`, and the correct status of each."""
     whole = video(folder / "whole.mp4").read_bytes()
     (folder / "truncated.mp4").write_bytes(whole[: len(whole) // 2])
     avi = video(folder / "whole.avi").read_bytes()
@@ -107,18 +107,18 @@ def bad_files(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def test_every_broken_file_is_named_rightly(tmp_path: Path) -> None:
-    wanted = bad_files(tmp_path / "in/nod")
+    expected = bad_files(tmp_path / "in/nod")
     (tmp_path / "in/nod/notes.txt").write_text("hello")
     out = tmp_path / "set.csv"
     report = prepare(tmp_path / "in", out, on_bad="skip", split="none", timeout_seconds=8, check=OR_HANG)
     rows = {Path(row.path).name: row for row in read_manifest(out).rows}
-    assert {name: row.status for name, row in rows.items()} == {name: found[0] for name, found in wanted.items()}
+    assert {name: row.status for name, row in rows.items()} == {name: outcome[0] for name, outcome in expected.items()}
     assert all(row.reason for row in rows.values() if row.status != "ok")
     assert 0 < (rows["truncated.avi"].num_frames or 0) < 40
     assert rows["whole.mp4"].num_frames == 40
     assert any("1 skipped, neither video nor picture: nod/notes.txt" in str(p) for p in report.of("note"))
     assert {path.split("/")[-1] for path, _, _ in report.bad} == {
-        name for name, found in wanted.items() if found[0] not in ("ok", "partial")
+        name for name, outcome in expected.items() if outcome[0] not in ("ok", "partial")
     }
     with pytest.raises(UserError) as caught:
         prepare(tmp_path / "in", out, on_bad="fail", timeout_seconds=8, check=OR_HANG)
@@ -190,7 +190,7 @@ def test_bad_files_by_policy(tmp_path: Path) -> None:
         ("in/nod/bad.mp4", "error", "as the test says"),
         ("in/wave/none.mp4", "no_frames", "as the test says"),
     ]
-    assert f"2 clips were set aside in {tmp_path / 'set.quarantine.csv'}" in report_lines(report)
+    assert f"2 clips were moved to {tmp_path / 'set.quarantine.csv'}" in report_lines(report)
 
     (source / "nod/bad.mp4").write_text("ok mended")
     (source / "wave/none.mp4").unlink()
@@ -217,10 +217,10 @@ def test_duplicates_leaks_and_contradictions_are_told(tmp_path: Path) -> None:
     lines += ["e.mp4,wave,test,s1", "a.mp4,nod,train,s1", "./a.mp4,wave,train,s1", "f.mp4,wave,,"]
     tree(tmp_path, {**files, "l.csv": "\n".join(lines) + "\n"})
     report = prepare(tmp_path / "l.csv", tmp_path / "set.csv", on_bad="skip", check=BY_TEXT)
-    told = {(p.severity, p.line): p.message for p in report.problems if p.line}
+    messages = {(p.severity, p.line): p.message for p in report.problems if p.line}
     place = tmp_path / "l.csv"
-    assert told == {
-        ("warning", 7): f"{tmp_path / 'a.mp4'} is at {place}:2 already; it was taken once",
+    assert messages == {
+        ("warning", 7): f"{tmp_path / 'a.mp4'} is already at {place}:2; it was taken once",
         ("error", 8): f"{tmp_path / 'a.mp4'} has the label 'wave' here and 'nod' at {place}:2; the first was kept",
         ("error", 3): f"the same content is in 'test' ({tmp_path / 'b.mp4'}) and in 'train'"
         f" ({tmp_path / 'a.mp4'}, {place}:2)",
@@ -241,7 +241,7 @@ def test_frames_that_are_listed_but_not_there(tmp_path: Path) -> None:
     tree(tmp_path, {"a.mp4": "ok 1", "b.mp4": "ok 2", "l.csv": "path,label,num_frames\na.mp4,x,9\nb.mp4,x,12\n"})
     report = prepare(tmp_path / "l.csv", tmp_path / "set.csv", check=BY_TEXT)
     assert [p.message for p in report.of("warning") if p.line] == [
-        f"{tmp_path / 'b.mp4'}: 12 frames are listed, 9 are there"
+        f"{tmp_path / 'b.mp4'}: 12 frames are listed, 9 were decoded"
     ]
 
 
@@ -257,8 +257,8 @@ def test_splits_are_kept_cleared_or_assigned(tmp_path: Path) -> None:
 
     assert splits() == ["test", "train"] * 4
     assert splits(split="none") == [""] * 8
-    made = splits(split="random", val=0.25, test=0.25)
-    assert sorted(made) == ["test"] * 2 + ["train"] * 4 + ["val"] * 2
+    names = splits(split="random", val=0.25, test=0.25)
+    assert sorted(names) == ["test"] * 2 + ["train"] * 4 + ["val"] * 2
     prepare(source, out, reassign=True, folds="leave-one-group-out", group_pattern=r"__(s\d+)_", check=BY_TEXT)
     rows = read_manifest(out).rows
     assert {(row.group, row.fold) for row in rows} == {("s0", 0), ("s1", 1), ("s2", 2), ("s3", 3)}
@@ -269,7 +269,7 @@ def test_too_few_clips_to_split_is_a_warning_unless_asked_for(tmp_path: Path) ->
     tree(tmp_path, {"in/nod/a.mp4": "ok 1", "in/nod/b.mp4": "ok 2"})
     report = prepare(tmp_path / "in", tmp_path / "set.csv", check=BY_TEXT)
     assert any("no splits were assigned" in str(problem) for problem in report.of("warning"))
-    with pytest.raises(UserError, match="cannot be parted into train, val, test"):
+    with pytest.raises(UserError, match="cannot be divided into train, val, test"):
         prepare(tmp_path / "in", tmp_path / "set.csv", split="random", check=BY_TEXT)
 
 
@@ -287,9 +287,9 @@ def test_nothing_usable_is_an_error_under_every_policy(tmp_path: Path) -> None:
         ({"split": "groups"}, "did you mean 'group'"),
         ({"on_bad": "ignore"}, "unknown policy for bad files 'ignore'"),
         ({"group_pattern": "("}, "group pattern '\\('"),
-        ({"group_pattern": "s1"}, "has no bracket"),
-        ({"group_pattern": "(x9)"}, "finds nothing in nod/0__s0_.mp4"),
-        ({"timeout_seconds": 0.0}, "time limit"),
+        ({"group_pattern": "s1"}, "has no brackets"),
+        ({"group_pattern": "(x9)"}, "does not match nod/0__s0_.mp4"),
+        ({"timeout_seconds": 0.0}, "timeout_seconds above 0"),
         ({"columns": {"pth": "x"}, "format": "csv"}, "expected a CSV file"),
     ],
 )

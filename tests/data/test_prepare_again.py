@@ -49,7 +49,7 @@ def test_rows_keep_corrections_and_splits_and_new_clips_are_added(tmp_path: Path
         assert second[row.path].split == row.split
     assert {row.split for row in second.values() if "new" in row.path} <= {"train", "val", "test"}
     notes = [problem.message for problem in report.of("note")]
-    assert "24 clips keep their label, split and fold of before; 8 are new" in notes
+    assert "24 clips keep their earlier label, split and fold; 8 are new" in notes
     assert any("1 clips have another label in the source" in note for note in notes)
     assert any("8 clips had no split: assigned by random" in note for note in notes)
 
@@ -93,12 +93,12 @@ def test_rows_without_a_file_are_dropped_and_rows_from_elsewhere_are_kept(tmp_pa
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"columns": {"path": "file"}}, "columns means nothing for the format 'folder'; it is for csv"),
-        ({"official_split": 2}, "official_split means nothing for the format 'folder'; it is for ucf101, hmdb51"),
-        ({"class_names": Path("names.txt")}, "class_names means nothing for the format 'folder'"),
-        ({"root": Path("/")}, "root means nothing for the format 'folder'"),
+        ({"columns": {"path": "file"}}, "columns is not used by the format 'folder'; it is for csv"),
+        ({"official_split": 2}, "official_split is not used by the format 'folder'; it is for ucf101, hmdb51"),
+        ({"class_names": Path("names.txt")}, "class_names is not used by the format 'folder'"),
+        ({"root": Path("/")}, "root is not used by the format 'folder'"),
         ({"split": "none", "val": 0.1}, "val and test are shares of splits that are assigned"),
-        ({"folds": 2, "test": 0.1}, "folds take the place of splits"),
+        ({"folds": 2, "test": 0.1}, "folds replace splits"),
     ],
 )
 def test_options_that_mean_nothing_are_refused(tmp_path: Path, arguments: dict[str, object], message: str) -> None:
@@ -113,7 +113,7 @@ def test_a_root_that_is_no_folder_and_shares_of_given_splits_are_refused(tmp_pat
     tree(tmp_path, {"l.csv": "path,label,split\n" + "\n".join(lines) + "\n"})
     with pytest.raises(UserError, match=r"root .*nowhere: no such folder"):
         prepare(tmp_path / "l.csv", tmp_path / "set.csv", root=tmp_path / "nowhere", check=BY_TEXT)
-    with pytest.raises(UserError, match="the clips have splits already"):
+    with pytest.raises(UserError, match="the clips already have splits"):
         prepare(tmp_path / "l.csv", tmp_path / "set.csv", val=0.2, check=BY_TEXT)
 
 
@@ -131,17 +131,17 @@ def test_few_groups_in_the_test_split_are_a_warning_with_the_command_for_folds(t
     assert not any("test split" in str(problem) for problem in report.of("warning"))
 
 
-def made(count: int, **common: object) -> list[Row]:
+def rows_of(count: int, **common: object) -> list[Row]:
     return [Row(f"{i}.mp4", ("ab"[i % 2],), status="ok", **common) for i in range(count)]  # type: ignore[arg-type]
 
 
 def test_kept_splits_and_folds_never_move() -> None:
-    rows = assign_split(made(40), seed=3)
+    rows = assign_split(rows_of(40), seed=3)
     more = [*rows, *[Row(f"new{i}.mp4", ("ab"[i % 2],), status="ok") for i in range(40)]]
     again = assign_split(more, seed=9, keep=True)
     assert [row.split for row in again[:40]] == [row.split for row in rows]
     assert sum(row.split == "test" for row in again) == 12
-    folds = assign_folds(made(20), 4, seed=1)
+    folds = assign_folds(rows_of(20), 4, seed=1)
     again = assign_folds([*folds, *[Row(f"new{i}.mp4", ("a",), status="ok") for i in range(4)]], 4, seed=7, keep=True)
     assert [row.fold for row in again[:20]] == [row.fold for row in folds]
     assert sorted(row.fold for row in again[20:]) == [0, 1, 2, 3]

@@ -1,4 +1,4 @@
-"""Puppets: the same clip everywhere, pairs told by the order of frames alone, motions as long as they should be."""
+"""Puppets: the same clip everywhere, pairs that differ only in the order of frames, motions of the set length."""
 
 from __future__ import annotations
 
@@ -80,16 +80,16 @@ def test_frames_differ_and_are_not_saturated() -> None:
 
 @given(st.sampled_from(MOVING), st.integers(8, 90), st.integers(0, 2**32))
 def test_curves_go_from_still_to_still_and_use_their_whole_range(label: str, num_frames: int, seed: int) -> None:
-    course = curve(label, num_frames, np.random.default_rng(seed))
-    assert course.shape == (num_frames,)
-    assert (course.min(), course.max()) == (0, 1)
-    assert course[0] == course[1]
-    assert course[-1] == course[-2]
+    motion = curve(label, num_frames, np.random.default_rng(seed))
+    assert motion.shape == (num_frames,)
+    assert (motion.min(), motion.max()) == (0, 1)
+    assert motion[0] == motion[1]
+    assert motion[-1] == motion[-2]
     if label not in [name for pair in PAIRS for name in pair]:
-        assert course[0] == pytest.approx(course[-1]), "small motions come back"
+        assert motion[0] == pytest.approx(motion[-1]), "small motions come back"
     else:
-        assert {course[0], course[-1]} == {0, 1}
-        assert (np.diff(course) <= 0).all() if label in BACKWARDS else (np.diff(course) >= 0).all()
+        assert {motion[0], motion[-1]} == {0, 1}
+        assert (np.diff(motion) <= 0).all() if label in BACKWARDS else (np.diff(motion) >= 0).all()
 
 
 @given(st.sampled_from(PAIRS), st.integers(0, 2**32), st.integers(0, 50))
@@ -129,16 +129,18 @@ def test_the_tip_travels_the_amplitude(label: str, percent: float) -> None:
 
 def test_hands_may_go_farther_than_heads() -> None:
     settings = PuppetSettings(hand_percent=25.0, amplitude_percent=5.0, idle_percent=0)
-    for label, wanted in (("raise_hand", 0.25), ("lower_hand", 0.25), ("wave", 0.25), ("nod", 0.05)):
+    for label, expected in (("raise_hand", 0.25), ("lower_hand", 0.25), ("wave", 0.25), ("nod", 0.05)):
         for index in range(6):
             act = plan_act(label, settings, index)
             tip = act.bones.tip(TIPS[label])
-            assert np.linalg.norm(tip[act.curve.argmax()] - tip[act.curve.argmin()]) == pytest.approx(wanted, rel=0.01)
+            assert np.linalg.norm(tip[act.curve.argmax()] - tip[act.curve.argmin()]) == pytest.approx(
+                expected, rel=0.01
+            )
             assert tip[:, 1].max() < 1.03
 
 
 def tracked(label: str, percent: float, keep: int, size: int = 128) -> NDArray[np.float64]:
-    """(T, 2) in pixels, (x, y): the centre of one polygon of the figure, painted alone and looked for in the pixels."""
+    """(T, 2) in pixels, (x, y): the centre of one polygon of the figure, painted alone and located in the pixels."""
     act = plan_act(label, PuppetSettings(amplitude_percent=percent, idle_percent=0), 1)
     figure = draw_figure(act.body, act.stage, act.pose, np.zeros(len(act.pose), dtype=bool))
     alone = Shapes()
@@ -183,7 +185,7 @@ def test_small_motions_are_smaller_than_a_pixel_and_still_seen() -> None:
     assert ((steps > 0.005) & (steps < 0.4)).sum() >= 5, "it moves in steps of parts of a pixel"
 
 
-# ---- what a frame tells
+# ---- what a frame shows
 
 
 def features(labels: tuple[str, str], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -208,12 +210,12 @@ def moving(clip_THW: NDArray[np.float64]) -> NDArray[np.float64]:
 def centroid_accuracy(features_2ND: NDArray[np.float64]) -> float:
     """Of the nearest of two class means (by correlation), which are learnt from the other half of the clips."""
     half = features_2ND.shape[1] // 2
-    right = []
+    is_correct = []
     for learn, test in ((slice(None, half), slice(half, None)), (slice(half, None), slice(None, half))):
         means = features_2ND[:, learn].mean(axis=1)
         axis, middle = means[0] - means[1], means.mean(axis=0)
-        right += [*((features_2ND[0, test] - middle) @ axis > 0), *((features_2ND[1, test] - middle) @ axis < 0)]
-    return float(np.mean(right))
+        is_correct += [*((features_2ND[0, test] - middle) @ axis > 0), *((features_2ND[1, test] - middle) @ axis < 0)]
+    return float(np.mean(is_correct))
 
 
 @pytest.mark.parametrize("pair", PAIRS)
@@ -232,7 +234,7 @@ def test_frames_without_order_tell_nothing_and_their_order_does(pair: tuple[str,
 
 
 @pytest.mark.parametrize(
-    ("change", "wanted"),
+    ("change", "expected"),
     [
         ({"size": 8}, "size"),
         ({"num_frames": 7}, "num_frames"),
@@ -250,8 +252,8 @@ def test_frames_without_order_tell_nothing_and_their_order_does(pair: tuple[str,
         ({"classes": ("nodd",)}, "did you mean 'nod'"),
     ],
 )
-def test_settings_that_cannot_be(change: dict[str, object], wanted: str) -> None:
-    with pytest.raises(UserError, match=wanted):
+def test_settings_that_cannot_be(change: dict[str, object], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
         PuppetSettings(**change)  # type: ignore[arg-type]
 
 
@@ -306,8 +308,8 @@ def test_frames_in_the_file_are_those_drawn(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "clips/raise_hand_0000.mp4")) as container:
         decoded = list(container.decode(video=0))
     assert all(frame.key_frame for frame in decoded), "no frame is predicted from those before it"
-    found = np.stack([frame.to_ndarray(format="rgb24") for frame in decoded]).astype(float)
-    error = np.square(found - draw_clip("raise_hand", settings, 0)).mean()
+    frames = np.stack([frame.to_ndarray(format="rgb24") for frame in decoded]).astype(float)
+    error = np.square(frames - draw_clip("raise_hand", settings, 0)).mean()
     assert 10 * np.log10(255**2 / error) > 28
 
 

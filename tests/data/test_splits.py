@@ -1,4 +1,4 @@
-"""Splits and folds: no leakage, the shares that were asked for, the same for the same seed."""
+"""Splits and folds: no leakage, the requested shares, the same for the same seed."""
 
 from __future__ import annotations
 
@@ -27,34 +27,34 @@ def by_class(rows: Sequence[Row]) -> dict[str, Counter[str]]:
 
 
 @pytest.mark.parametrize(
-    ("count", "wanted"),
+    ("count", "expected"),
     [(100, (70, 15, 15)), (20, (14, 3, 3)), (10, (7, 2, 1)), (5, (3, 1, 1))],
 )
-def test_every_class_is_shared_out_alike(count: int, wanted: tuple[int, int, int]) -> None:
+def test_every_class_is_shared_out_alike(count: int, expected: tuple[int, int, int]) -> None:
     for counts in by_class(assign_split(clips({"a": count, "b": count}), seed=3)).values():
-        found = counts["train"], *sorted((counts["val"], counts["test"]), reverse=True)
-        assert found == wanted
+        sizes = counts["train"], *sorted((counts["val"], counts["test"]), reverse=True)
+        assert sizes == expected
 
 
 def test_groups_and_equal_content_stay_together() -> None:
     rows = [Row(f"{i}.mp4", ("ab"[i % 2],), group=f"s{i // 4}") for i in range(40)]
     rows += [Row(f"copy{i}.mp4", ("ab"[i % 2],), digest=f"d{i // 2}") for i in range(20)]
     rows += [Row("film.mp4", ("a",), start_seconds=i, end_seconds=i + 1) for i in range(4)]
-    made = assign_split(rows)
+    assigned = assign_split(rows)
     for key in ("group", "digest", "path"):
         splits = defaultdict(set)
-        for row in made:
+        for row in assigned:
             if getattr(row, key):
                 splits[getattr(row, key)].add(row.split)
-        assert all(len(found) == 1 for found in splits.values())
-    assert {row.split for row in made} == {"train", "val", "test"}
+        assert all(len(parts) == 1 for parts in splits.values())
+    assert {row.split for row in assigned} == {"train", "val", "test"}
 
 
 def test_a_copy_ties_two_groups_to_one_fold() -> None:
     rows = [Row(f"{g}{c}.mp4", (c,), group=g) for g in ("s1", "s2", "s3") for c in "ab"]
     rows += [Row("x.mp4", ("a",), group="s1", digest="same"), Row("y.mp4", ("a",), group="s3", digest="same")]
-    made = assign_folds(rows, "leave-one-group-out")
-    assert {row.group: row.fold for row in made} == {"s1": 0, "s2": 1, "s3": 0}
+    assigned = assign_folds(rows, "leave-one-group-out")
+    assert {row.group: row.fold for row in assigned} == {"s1": 0, "s2": 1, "s3": 0}
 
 
 def test_leave_one_group_out_numbers_groups_naturally() -> None:
@@ -71,8 +71,8 @@ def test_rows_that_are_not_usable_get_nothing() -> None:
 
 def test_three_groups_fill_three_splits() -> None:
     rows = [Row(f"{g}{c}{i}.mp4", (c,), group=g) for g in ("s1", "s2", "s3") for c in "ab" for i in range(3)]
-    made = assign_split(rows, "group", 0.15, 0.15)
-    assert {frozenset(r.split for r in made if r.group == g) for g in ("s1", "s2", "s3")} == {
+    assigned = assign_split(rows, "group", 0.15, 0.15)
+    assert {frozenset(r.split for r in assigned if r.group == g) for g in ("s1", "s2", "s3")} == {
         frozenset({"train"}),
         frozenset({"val"}),
         frozenset({"test"}),
@@ -85,21 +85,21 @@ def test_no_share_no_split() -> None:
 
 
 def test_a_class_with_one_clip_is_trained_on() -> None:
-    made = assign_split(clips({"a": 30, "b": 1}))
-    assert made[-1].split == "train"
+    assigned = assign_split(clips({"a": 30, "b": 1}))
+    assert assigned[-1].split == "train"
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: assign_split(clips({"a": 9}), "group"), "a/0.mp4 has no group"),
-        (lambda: assign_split(clips({"a": 9}, "s1"), "group"), "1 groups cannot be parted into train, val, test"),
-        (lambda: assign_split(clips({"a": 2})), "2 clips that may be parted"),
+        (lambda: assign_split(clips({"a": 9}, "s1"), "group"), "1 groups cannot be divided into train, val, test"),
+        (lambda: assign_split(clips({"a": 2})), "2 clips that may be separated"),
         (lambda: assign_split(clips({"a": 9}), val=0.6, test=0.4), "leave nothing to train on"),
         (lambda: assign_split(clips({"a": 9}), val=-0.1), "leave nothing to train on"),
-        (lambda: assign_split(clips({"a": 9}), "grup"), "not by 'grup'"),  # type: ignore[arg-type]
+        (lambda: assign_split(clips({"a": 9}), "grup"), "found 'grup'"),  # type: ignore[arg-type]
         (lambda: assign_split(clips({"a": 1, "b": 1, "c": 1})), "stay empty, or a class untrained"),
-        (lambda: assign_folds(clips({"a": 3}), 4), "3 groups cannot be parted into 4 folds"),
+        (lambda: assign_folds(clips({"a": 3}), 4), "3 groups cannot be divided into 4 folds"),
         (lambda: assign_folds(clips({"a": 3}), 1), "expected at least 2"),
         (lambda: assign_folds(clips({"a": 3}), "all"), "expected a number or leave-one-group-out"),
         (lambda: assign_folds(clips({"a": 3}), "leave-one-group-out"), "a/0.mp4 has no group"),
@@ -136,27 +136,27 @@ def test_no_leak_no_loss_no_dependence_on_order(rows: list[Row], seed: int, k: i
         (lambda given: assign_folds(given, k, seed), "fold"),
     ):
         try:
-            made = assign(rows)
+            assigned = assign(rows)
         except UserError:
-            continue  # too few units: that it is told is tested above
-        assert [row.path for row in made] == [row.path for row in rows]
-        assert all((getattr(row, name) in ("", None)) == (not row.usable) for row in made)
+            continue  # too few units: the error is tested above
+        assert [row.path for row in assigned] == [row.path for row in rows]
+        assert all((getattr(row, name) in ("", None)) == (not row.usable) for row in assigned)
         for key in ("group", "digest"):
             places = defaultdict(set)
-            for row in made:
+            for row in assigned:
                 if row.usable and getattr(row, key):
                     places[getattr(row, key)].add(getattr(row, name))
-            assert all(len(found) == 1 for found in places.values())
+            assert all(len(parts) == 1 for parts in places.values())
         again = {row.path: getattr(row, name) for row in assign(shuffled)}
-        assert again == {row.path: getattr(row, name) for row in made}
+        assert again == {row.path: getattr(row, name) for row in assigned}
 
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.integers(6, 40), min_size=1, max_size=5), st.integers(2, 5))
 def test_folds_of_single_clips_differ_by_little(counts: list[int], k: int) -> None:
-    made = assign_folds(clips({f"c{i}": count for i, count in enumerate(counts)}), k)
-    for name in {row.labels[0] for row in made}:
-        sizes = Counter(row.fold for row in made if row.labels[0] == name)
+    assigned = assign_folds(clips({f"c{i}": count for i, count in enumerate(counts)}), k)
+    for name in {row.labels[0] for row in assigned}:
+        sizes = Counter(row.fold for row in assigned if row.labels[0] == name)
         assert max(sizes.values()) - min(sizes.get(i, 0) for i in range(k)) <= 2
 
 

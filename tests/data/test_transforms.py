@@ -1,4 +1,4 @@
-"""Transforms: where crops lie, that a clip is treated as one, and that chance comes from the generator alone."""
+"""Transforms: where crops lie, that a clip is changed as a whole, and that only the generator gives random numbers."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_a_crop_larger_than_the_frames_is_refused() -> None:
 
 @pytest.mark.parametrize("flip_map", [(1, 2, 0), (1, 1), (5,), (-1, 0)])
 def test_a_flip_map_that_is_no_mirror_is_refused(flip_map: tuple[int, ...]) -> None:
-    with pytest.raises(ValueError, match="back to itself"):
+    with pytest.raises(ValueError, match="give each class itself"):
         train_transform(InputConfig(), flip_map)
 
 
@@ -137,8 +137,8 @@ def test_a_frame_that_no_draw_fits_gives_its_middle() -> None:
 
 def test_resizing_is_torch_s_own_to_a_rounding() -> None:
     clip = noise(2, 3, 64, 80)
-    wanted = F.interpolate(clip[..., 4:44, 10:60].float(), size=(56, 56), mode="bilinear", antialias=True)
-    assert (resized(clip, (4, 10, 40, 50), 56).float() - wanted).abs().max() <= 1
+    expected = F.interpolate(clip[..., 4:44, 10:60].float(), size=(56, 56), mode="bilinear", antialias=True)
+    assert (resized(clip, (4, 10, 40, 50), 56).float() - expected).abs().max() <= 1
     shrunk = F.interpolate(clip.float(), size=(32, 32), mode="bilinear", antialias=True)
     assert (resized(clip, (0, 0, 64, 80), 32).float() - shrunk).abs().max() <= 1
 
@@ -179,7 +179,7 @@ def test_test_crops_resize_frames_of_another_size(shape: tuple[int, int]) -> Non
 
 
 def test_test_crops_refuse_what_cannot_be() -> None:
-    with pytest.raises(ValueError, match="1, 3 or 10 crops, not 5"):
+    with pytest.raises(ValueError, match="1, 3 or 10 crops, found 5"):
         crops_of(noise(1, 3, 64, 64), resize=64, size=56, crops=5)
     with pytest.raises(UserError, match="set resize to 65"):
         crops_of(noise(1, 3, 64, 64), resize=64, size=65, crops=1)
@@ -198,20 +198,20 @@ def test_a_flip_moves_the_target_with_the_picture(target: list[float]) -> None:
             assert torch.equal(seen, clip.flip(-1))
             assert label.tolist() == torch.tensor(target[::-1]).tolist()
     assert 70 < flipped < 130
-    with pytest.raises(ValueError, match="flip map of 3 classes does not fit a target of 2"):
+    with pytest.raises(ValueError, match="flip map has 3 classes, the target 2"):
         random_flip(clip, torch.ones(2), flip_map, generator)
 
 
 def test_jitter_is_brightness_contrast_and_saturation() -> None:
     clip = noise(4, 6, 16, 16) // 4 + 96  # far from black and white, so that nothing is cut
-    found = color_jitter(clip, 0.2, seeded(5))
+    jittered = color_jitter(clip, 0.2, seeded(5))
     brightness, contrast, saturation = (0.8 + 0.4 * torch.rand(3, generator=seeded(5), dtype=torch.float64)).tolist()
     rgb = clip.unflatten(1, (2, 3)).double() * brightness
     weights = torch.tensor([0.299, 0.587, 0.114], dtype=torch.float64)[:, None, None]
     mean = (rgb * weights).sum(2).mean()
     rgb = rgb * contrast + mean * (1 - contrast)
     rgb = rgb * saturation + (rgb * weights).sum(2, keepdim=True) * (1 - saturation)
-    assert (found.double() - rgb.flatten(1, 2)).abs().max() <= 0.51
+    assert (jittered.double() - rgb.flatten(1, 2)).abs().max() <= 0.51
 
 
 def test_jitter_of_nothing_changes_nothing_and_extremes_stay_in_range() -> None:
@@ -219,7 +219,7 @@ def test_jitter_of_nothing_changes_nothing_and_extremes_stay_in_range() -> None:
     assert torch.equal(color_jitter(clip, 1e-9, seeded()), clip)
     white = torch.full((1, 3, 4, 4), 255, dtype=torch.uint8)
     assert all(color_jitter(white, 0.9, seeded(s)).float().std() == 0 for s in range(5))
-    with pytest.raises(ValueError, match="RGB frames, not of 2 channels"):
+    with pytest.raises(ValueError, match=r"expected RGB frames .3 channels each., found 2 channels"):
         color_jitter(noise(1, 2, 4, 4), 0.5, seeded())
 
 

@@ -1,4 +1,4 @@
-"""Decoding in processes that can be killed: whatever a file does to its process, the work goes on."""
+"""Decoding in processes that can be killed: one file's crash or hang never stops the work."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ CHECK = "decoder_of_the_test:decode"
 
 @pytest.fixture
 def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a decoder that does what the file says; what it was asked stands in `decoded`."""
+    """The folder of a decoder that does what the file says; `decoded` lists its calls."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code/decoder_of_the_test.py").write_text(DECODER)
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
@@ -77,7 +77,7 @@ def files(folder: Path, *contents: str) -> list[Row]:
 
 
 def decoded(folder: Path) -> list[str]:
-    """Names of the files that the decoder was asked for."""
+    """Names of the files that the decoder was called for."""
     path = folder / "decoded"
     return sorted(line.split()[1] for line in path.read_text().splitlines()) if path.exists() else []
 
@@ -101,7 +101,7 @@ def test_what_a_file_does_to_its_process_concerns_no_other(decoder: Path) -> Non
         listener=heard,
         check=CHECK,
     )
-    by_content = {content: (found.status, found.reason) for content, found in zip(contents, results, strict=True)}
+    by_content = {content: (check.status, check.reason) for content, check in zip(contents, results, strict=True)}
     assert by_content == {
         **dict.fromkeys(["one", "two", "three", "four", "long"], ("ok", "")),
         "hang": ("timeout", "took more than 2 s of processor time (timeout_seconds)"),
@@ -200,7 +200,7 @@ def decoder_ids(folder: Path) -> set[int]:
     return {int(line.split()[0]) for line in (folder / "decoded").read_text().splitlines()}
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")
 def test_an_interrupt_leaves_no_process_and_the_next_call_goes_on(decoder: Path) -> None:
     rows = files(decoder, *["slow"] * 9, "hang")
     process = start_script(decoder)
@@ -212,11 +212,11 @@ def test_an_interrupt_leaves_no_process_and_the_next_call_goes_on(decoder: Path)
     before = len(decoded(decoder))
     Path(rows[9].path).write_text("fine")
     results = verify(rows, journal=decoder / "j.jsonl", check=CHECK)
-    assert {found.status for found in results} == {"ok"}
+    assert {check.status for check in results} == {"ok"}
     assert len(decoded(decoder)) - before == 10 - finished
 
 
-@pytest.mark.skipif(not Path("/proc").exists(), reason="looks at processes in /proc")
+@pytest.mark.skipif(not Path("/proc").exists(), reason="reads /proc")
 def test_decoders_end_when_their_parent_is_killed(decoder: Path) -> None:
     files(decoder, *["slow"] * 30)
     process = start_script(decoder)

@@ -1,4 +1,4 @@
-"""Flow in the place of frames: found, checked, mirrored, and learned from."""
+"""Flow instead of frames: located, checked, mirrored and trained on."""
 
 from __future__ import annotations
 
@@ -71,29 +71,29 @@ def test_in_a_mirror_what_moves_right_moves_left() -> None:
 
 
 def test_flow_alone_tells_left_from_right(tiny_set: Path, flow: Path, tmp_path: Path) -> None:
-    made = small(1)
-    made = dataclasses.replace(
-        made,
-        model=dataclasses.replace(made.model, dropout=0.0),
+    settings = small(1)
+    settings = dataclasses.replace(
+        settings,
+        model=dataclasses.replace(settings.model, dropout=0.0),
         optim=dataclasses.replace(
-            made.optim, epochs=2, learning_rate=1e-4, optimizer="adamw", head_start="probe", batch_norm="frozen"
+            settings.optim, epochs=2, learning_rate=1e-4, optimizer="adamw", head_start="probe", batch_norm="frozen"
         ),
     )
-    run = train(made, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")
+    run = train(settings, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")
     metrics = evaluate(run, num_workers=0, device="cpu").metrics  # of the training's folder, as its record says
     assert metrics.value("top1") == 1.0
 
 
 def test_folds_of_flow_at_two_levels(tiny_set: Path, flow: Path, tmp_path: Path) -> None:
-    made = dataclasses.replace(small(), optim=dataclasses.replace(small().optim, epochs=1))
+    settings = dataclasses.replace(small(), optim=dataclasses.replace(small().optim, epochs=1))
     out, parents = tmp_path / "folds", tmp_path / "parents.csv"
     with pytest.raises(UserError, match="ma52: has no parent for the class 'left'"):
-        cross_validate(made, tiny_set, out, flow=flow, hierarchy="ma52", num_workers=0, device="cpu")
-    assert not out.exists(), "told before anything is trained"
+        cross_validate(settings, tiny_set, out, flow=flow, hierarchy="ma52", num_workers=0, device="cpu")
+    assert not out.exists(), "the error comes before anything is trained"
     parents.write_text("class,parent\nnicken – ja,head\nleft,sideways\nright,sideways\n", encoding="utf-8")
-    found = cross_validate(made, tiny_set, out, flow=flow, hierarchy=parents, num_workers=0, device="cpu")
-    assert len(found.folds) == 2
-    assert found.pooled.value("coarse_top1") >= found.pooled.value("top1")
+    result = cross_validate(settings, tiny_set, out, flow=flow, hierarchy=parents, num_workers=0, device="cpu")
+    assert len(result.folds) == 2
+    assert result.pooled.value("coarse_top1") >= result.pooled.value("top1")
     assert (out / "prediction.csv").is_file()
 
 
@@ -149,5 +149,5 @@ def test_flow_has_no_colours() -> None:
 
 def test_recipes_of_flow_have_ten_channels() -> None:
     for name in ("stp_flow", "stp_warped", "mlfe_flow"):
-        made = recipe(name)
-        assert (made.input.modality, made.input.frames_per_segment) == ("flow", 5)
+        settings = recipe(name)
+        assert (settings.input.modality, settings.input.frames_per_segment) == ("flow", 5)

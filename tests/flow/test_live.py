@@ -1,4 +1,4 @@
-"""Flow as it is asked for is the flow that would have been extracted."""
+"""Flow computed on demand is the same as extracted flow."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def test_it_is_what_extraction_writes(tiny_set: Path, tmp_path: Path, warp: bool
     settings = FlowSettings("dis", bound=8.0, short_side=32, warp=warp)
     item = read_manifest(tiny_set).items()[0]
     extract_one(item, tmp_path / "a.flow.mkv", settings)
-    wanted = torch.tensor([11, 0, 3, 3, 10])
+    indices = torch.tensor([11, 0, 3, 3, 10])
     file = FlowReader(tmp_path / "a.flow.mkv", short_side)
     live = LiveFlow(open_video(item.path, short_side=32), settings, short_side)
     assert (live.height, live.width, live.num_frames) == (file.height, file.width, file.num_frames)
-    assert torch.equal(live.frames_at(wanted), file.frames_at(wanted))
-    assert live.seconds_at(wanted).tolist() == pytest.approx(file.seconds_at(wanted).tolist(), abs=1e-3)
+    assert torch.equal(live.frames_at(indices), file.frames_at(indices))
+    assert live.seconds_at(indices).tolist() == pytest.approx(file.seconds_at(indices).tolist(), abs=1e-3)
     live.close()
 
 

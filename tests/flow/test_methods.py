@@ -82,6 +82,6 @@ def test_without_a_camera_to_find_the_flow_is_plain() -> None:
 def test_matches_come_with_their_places() -> None:
     picture = texture(3)
     other = moved(picture, 6, 0)
-    ours, theirs = matches(picture, other, estimator("dis")(picture[None], other[None])[0])
-    assert len(ours) == len(theirs) > 100
-    assert np.median(theirs - ours, axis=0) == pytest.approx((6, 0), abs=0.3)
+    starts, ends = matches(picture, other, estimator("dis")(picture[None], other[None])[0])
+    assert len(starts) == len(ends) > 100
+    assert np.median(ends - starts, axis=0) == pytest.approx((6, 0), abs=0.3)

@@ -48,10 +48,10 @@ def estimated(*pairs: tuple[Gray, Gray, Flow], settings: TVL1Settings | None = N
 )
 def test_it_is_opencvs_with_the_same_settings(settings: TVL1Settings) -> None:
     one = pair(0)
-    (ours,) = estimated(one, settings=settings)
-    (theirs,) = tvl1_by_opencv(settings)(one[0][None], one[1][None])
+    (own,) = estimated(one, settings=settings)
+    (opencv,) = tvl1_by_opencv(settings)(one[0][None], one[1][None])
     inside = (slice(12, -12), slice(12, -12))
-    assert np.linalg.norm(ours - theirs, axis=-1)[inside].mean() < 0.01
+    assert np.linalg.norm(own - opencv, axis=-1)[inside].mean() < 0.01
 
 
 def test_the_flow_is_right_up_to_the_edge() -> None:
@@ -87,10 +87,10 @@ def test_warping_fetches_whole_pixels_exactly_and_nothing_from_outside() -> None
     layers = torch.rand(1, 2, 9, 8)
     flow = torch.zeros(1, 2, 9, 8)
     flow[:, 0], flow[:, 1] = 2, -1
-    found = warp(layers, flow)
-    assert torch.allclose(found[..., 1:, :-2], layers[..., :-1, 2:], atol=1e-5)
-    assert not found[..., -2:].any()
-    assert not found[..., 0, :].any()
+    warped = warp(layers, flow)
+    assert torch.allclose(warped[..., 1:, :-2], layers[..., :-1, 2:], atol=1e-5)
+    assert not warped[..., -2:].any()
+    assert not warped[..., 0, :].any()
 
 
 def test_a_machine_that_cannot_compile_takes_opencvs(monkeypatch: pytest.MonkeyPatch) -> None:

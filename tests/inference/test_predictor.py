@@ -449,7 +449,7 @@ def test_videos_below_a_folder_in_natural_order(tmp_path: Path) -> None:
 def test_folders_without_videos_are_refused(tmp_path: Path) -> None:
     tree(tmp_path, "texts/a.txt", "texts/b.csv")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match=r"empty: no videos below this folder, it is empty; wanted .*mp4"):
+    with pytest.raises(UserError, match=r"empty: no videos in this folder, it is empty; expected .*mp4"):
         find_videos([tmp_path / "empty"])
     with pytest.raises(UserError, match="none of its 2 files is one"):
         find_videos([tmp_path / "texts"])

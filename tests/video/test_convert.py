@@ -13,7 +13,7 @@ from av.video.reformatter import VideoReformatter
 
 from kinesics.video.convert import Converter, fit, yuv_to_rgb
 from kinesics.video.reader import open_video
-from tests.video.films import CLIPS, EDGE_CASES, film
+from tests.video.numbered_video import CLIPS, EDGE_CASES, numbered_video
 
 BT709, BT601, BT2020 = 1, 6, 9
 
@@ -23,7 +23,7 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "short_side", "wanted"),
+    ("height", "width", "short_side", "expected"),
     [
         (720, 1280, 256, (256, 455)),
         (1280, 720, 256, (455, 256)),
@@ -35,9 +35,9 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     ],
 )
 def test_the_short_side_is_met_and_the_aspect_kept(
-    height: int, width: int, short_side: int | None, wanted: tuple[int, int]
+    height: int, width: int, short_side: int | None, expected: tuple[int, int]
 ) -> None:
-    assert fit(height, width, short_side) == wanted
+    assert fit(height, width, short_side) == expected
 
 
 def test_black_and_white_and_grey_are_what_the_standards_say() -> None:
@@ -61,9 +61,9 @@ def test_matrix_and_range_are_honoured(colorspace: int, full: bool, exact: bool,
         plane.update(bytes([value]) * plane.buffer_size)
     frame.colorspace, frame.color_range = colorspace, 2 if full else 1
     picture = Converter(resize=resize, exact=exact).rgb(frame, (24, 32) if resize else (48, 64))
-    wanted = yuv_to_rgb(colorspace, full) @ [*yuv, 1]
+    expected = yuv_to_rgb(colorspace, full) @ [*yuv, 1]
     assert picture.shape == ((24, 32, 3) if resize else (48, 64, 3))
-    np.testing.assert_allclose(picture.reshape(-1, 3).mean(0), wanted, atol=2)
+    np.testing.assert_allclose(picture.reshape(-1, 3).mean(0), expected, atol=2)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def turned(path: Path, degrees: int) -> Path:
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 @pytest.mark.parametrize("short_side", [None, 32])
 def test_rotation_is_applied(tmp_path: Path, degrees: int, short_side: int | None) -> None:
-    path = film(tmp_path / "a.mp4", 5)
+    path = numbered_video(tmp_path / "a.mp4", 5)
     upright = open_video(path, short_side=short_side).frames_at(torch.tensor([3]))
     reader = open_video(turned(path, degrees), short_side=short_side)
     frames = reader.frames_at(torch.tensor([3]))

@@ -16,7 +16,7 @@ from kinesics.video.files import distinct_stems, find_videos
 from kinesics.video.flow_file import FlowInfo, write_flow
 from kinesics.video.integrity import decode_whole
 from kinesics.video.reader import open_video
-from tests.video.films import film
+from tests.video.numbered_video import numbered_video
 
 
 def test_flow_files_are_known_by_their_content(tmp_path: Path) -> None:
@@ -25,10 +25,10 @@ def test_flow_files_are_known_by_their_content(tmp_path: Path) -> None:
     flows = np.full((3, 16, 24, 2), 128, np.uint8)
     write_flow(folder / "a.flow.mkv", flows, FlowInfo("a", "tvl1", 8.0, 16, 24, 3))
     (folder / "renamed.mkv").write_bytes((folder / "a.flow.mkv").read_bytes())
-    film(folder / "b.flow.mkv", 6)
-    found = find_videos([tmp_path])
-    assert found.videos == (folder / "b.flow.mkv",)
-    assert found.others == (folder / "a.flow.mkv", folder / "renamed.mkv")
+    numbered_video(folder / "b.flow.mkv", 6)
+    listing = find_videos([tmp_path])
+    assert listing.videos == (folder / "b.flow.mkv",)
+    assert listing.others == (folder / "a.flow.mkv", folder / "renamed.mkv")
     with pytest.raises(UserError, match=r"renamed\.mkv: a flow file, not a video"):
         find_videos([folder / "renamed.mkv"])
     with pytest.raises(VideoError, match=r"a\.flow\.mkv: holds optical flow, not pictures"):
@@ -44,9 +44,9 @@ def test_thousands_of_files_are_found_quickly(tmp_path: Path) -> None:
     for number in range(5000):
         (tmp_path / f"{number}.mp4").touch()
     start = time.monotonic()
-    found = find_videos([tmp_path]).videos
+    videos = find_videos([tmp_path]).videos
     assert time.monotonic() - start < 5
-    assert [path.name for path in found] == [f"{number}.mp4" for number in range(5000)]
+    assert [path.name for path in videos] == [f"{number}.mp4" for number in range(5000)]
 
 
 def test_thousands_of_names_that_collide_are_numbered_quickly() -> None:

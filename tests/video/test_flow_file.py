@@ -51,7 +51,7 @@ def test_no_movement_is_128_and_the_bound_is_the_end() -> None:
 def test_another_size_or_number_leaves_nothing(tmp_path: Path) -> None:
     path = tmp_path / "x.flow.mkv"
     values = [quantised(flow, 20.0) for flow in flows()]
-    for wrong, message in (([v[:, 1:] for v in values], "flow 0 is"), (values[:3], "wanted 5 flows, found 3")):
+    for wrong, message in (([v[:, 1:] for v in values], "flow 0: expected"), (values[:3], "expected 5 flows, found 3")):
         with pytest.raises(UserError, match=message):
             write_flow(path, iter(wrong), INFO)
     with pytest.raises(UserError, match=r"ends in \.flow\.mkv"):
@@ -82,7 +82,7 @@ def test_a_file_that_is_cut_off_says_so(tmp_path: Path) -> None:
 
 
 def long_flow(path: Path, fps: float, num_frames: int = 400) -> np.ndarray:
-    """Flow whose values tell the frame."""
+    """Flow whose values encode the number of the frame."""
     info = replace(INFO, height=2, width=3, num_frames=num_frames)
     values = np.arange(num_frames, dtype=np.uint16)[:, None, None, None] + np.zeros((1, 2, 3, 2), np.uint16)
     values[..., 1] >>= 8
@@ -95,7 +95,7 @@ def test_late_frames_are_found_without_reading_those_before(
     tmp_path: Path, fps: float, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     values = long_flow(tmp_path / "x.flow.mkv", fps)
-    wanted = [371, 399, 350, 360, 361, 371, 0, 17]
+    indices = [371, 399, 350, 360, 361, 371, 0, 17]
     opened, read = 0, 0
     original = flow_file.open_container
 
@@ -119,12 +119,12 @@ def test_late_frames_are_found_without_reading_those_before(
 
     monkeypatch.setattr(flow_file, "open_container", counted)
     reader = FlowReader(tmp_path / "x.flow.mkv")
-    frames = reader.frames_at(torch.tensor(wanted))
-    assert np.array_equal(frames.numpy(), values[wanted])
+    frames = reader.frames_at(torch.tensor(indices))
+    assert np.array_equal(frames.numpy(), values[indices])
     assert opened == 1
     assert read <= 60
     assert np.array_equal(reader.frames_at(torch.arange(400)).numpy(), values)
-    again = pickle.loads(pickle.dumps(FlowReader(tmp_path / "x.flow.mkv")))  # noqa: S301 - ours
+    again = pickle.loads(pickle.dumps(FlowReader(tmp_path / "x.flow.mkv")))  # noqa: S301 - written in this test
     assert np.array_equal(again.frames_at(torch.tensor([399])).numpy(), values[[399]])
     reader.close()
     assert np.array_equal(reader.frames_at(torch.tensor([5])).numpy(), values[[5]])

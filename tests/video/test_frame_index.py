@@ -1,4 +1,4 @@
-"""Where decoding starts: the key frame found by bisection is the one that going through all key frames finds."""
+"""Where decoding starts: bisection gives the same key frame as a search through all key frames."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ import torch
 
 from kinesics.video.integrity import decode_whole
 from kinesics.video.reader import open_video
-from tests.video.films import film, numbers
+from tests.video.numbered_video import numbered_video, numbers
 from tests.video.test_open import write
 
 
@@ -30,7 +30,7 @@ from tests.video.test_open import write
 def test_pixels_that_are_not_square_are_read_as_players_show_them(
     tmp_path: Path, shape: str, short_side: int | None, expected: tuple[int, int], exact: bool, ending: str
 ) -> None:
-    path = film(tmp_path / f"a.{ending}", 4, sample_aspect_ratio=Fraction(shape.replace(":", "/")))
+    path = numbered_video(tmp_path / f"a.{ending}", 4, sample_aspect_ratio=Fraction(shape.replace(":", "/")))
     reader = open_video(path, short_side=short_side, exact=exact)
     assert (reader.height, reader.width) == expected
     frames = reader.frames_at(torch.arange(4))
@@ -38,13 +38,13 @@ def test_pixels_that_are_not_square_are_read_as_players_show_them(
     assert tuple(frames.shape) == (4, 3, *expected)
     assert numbers(frames) == [0, 1, 2, 3]
     if short_side is None:
-        found = decode_whole(path)
-        assert (found.status, found.height, found.width) == ("ok", *expected)
+        check = decode_whole(path)
+        assert (check.status, check.height, check.width) == ("ok", *expected)
 
 
 def test_a_frame_size_that_changes_midway_is_named(tmp_path: Path) -> None:
     large, small, both = (tmp_path / f"{name}.h264" for name in ("large", "small", "both"))
-    film(large, 6)
+    numbered_video(large, 6)
     write(small, "libx264", None, size=(32, 48))
     both.write_bytes(large.read_bytes() + small.read_bytes())
     assert decode_whole(large).note == ""

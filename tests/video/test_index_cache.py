@@ -17,7 +17,7 @@ from kinesics.video import demux
 from kinesics.video.demux import PacketFile
 from kinesics.video.index_cache import load_index
 from kinesics.video.reader import open_video
-from tests.video.films import film, numbers
+from tests.video.numbered_video import numbered_video, numbers
 from tests.video.test_reader_exact import FILMS
 
 NUM_FRAMES = 60
@@ -56,7 +56,7 @@ def test_frames_and_times_are_the_same_in_every_container(
     arguments = FILMS[name]
     if arguments.get("codec", "libx264") not in av.codecs_available:
         pytest.skip(f"this build of PyAV has no {arguments['codec']}")
-    path = film(tmp_path / name, NUM_FRAMES, **arguments)
+    path = numbered_video(tmp_path / name, NUM_FRAMES, **arguments)
     chance = random.Random(1)
     draws = [[i] for i in chance.sample(range(NUM_FRAMES), 8)]
     draws += [chance.choices(range(NUM_FRAMES), k=6) for _ in range(6)]
@@ -74,16 +74,16 @@ def test_frames_and_times_are_the_same_in_every_container(
 
 
 def test_a_part_is_read_without_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = film(tmp_path / "a.mp4", 600, gop=10, b_frames=2)
+    path = numbered_video(tmp_path / "a.mp4", 600, gop=10, b_frames=2)
     frames_of(path, tmp_path / "index", [0])
     num_read = 0
     original = PacketFile._numbered
 
     def counted(self: PacketFile, expected: int) -> object:
         nonlocal num_read
-        for found in original(self, expected):
+        for numbered in original(self, expected):
             num_read += 1
-            yield found
+            yield numbered
 
     monkeypatch.setattr(PacketFile, "_numbered", counted)
     frames = frames_of(path, tmp_path / "index", [0, 9], start_seconds=20.0, end_seconds=22.0)
@@ -93,11 +93,11 @@ def test_a_part_is_read_without_the_rest(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_another_file_of_the_same_name_has_an_index_of_its_own(tmp_path: Path) -> None:
     path, folder = tmp_path / "a.mp4", tmp_path / "index"
-    film(path, 60, gop=12, b_frames=2)
+    numbered_video(path, 60, gop=12, b_frames=2)
     assert numbers(frames_of(path, folder, [40])) == [40]
     state = path.stat()
-    film(path, 50, gop=5)
-    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # the size alone tells
+    numbered_video(path, 50, gop=5)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))  # only the size differs
     assert numbers(frames_of(path, folder, [40, 49])) == [40, 49]
     assert open_video(path, index_folder=folder).num_frames == 50
 
@@ -105,17 +105,17 @@ def test_another_file_of_the_same_name_has_an_index_of_its_own(tmp_path: Path) -
 def damaged(content: bytes) -> list[bytes]:
     """What a full disk, a bad one or another program may make of an index."""
     chance = random.Random(2)
-    found = [b"", b"text", content[:100], content[:-8], content[: len(content) // 2], content + bytes(8)]
+    contents = [b"", b"text", content[:100], content[:-8], content[: len(content) // 2], content + bytes(8)]
     for _ in range(40):
         place = chance.randrange(len(content))
-        found.append(content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :])
+        contents.append(content[:place] + bytes([content[place] ^ 1 << chance.randrange(8)]) + content[place + 1 :])
     words = np.frombuffer(content, dtype="<i8").copy()
     words[[20, 40]] = words[[40, 20]]
-    return [*found, words.tobytes()]
+    return [*contents, words.tobytes()]
 
 
 def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
-    path, folder = film(tmp_path / "a.mkv", 60, gop=12, b_frames=2), tmp_path / "index"
+    path, folder = numbered_video(tmp_path / "a.mkv", 60, gop=12, b_frames=2), tmp_path / "index"
     expected = frames_of(path, folder, [3, 31, 59])
     (file,) = folder.iterdir()
     whole = file.read_bytes()
@@ -127,7 +127,7 @@ def test_a_damaged_index_is_made_again(tmp_path: Path) -> None:
 
 
 def test_no_index_of_a_damaged_or_salvaged_file_is_kept(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mkv", 60)
+    path = numbered_video(tmp_path / "a.mkv", 60)
     content = bytearray(path.read_bytes())
     content[len(content) // 2 : len(content) // 2 + 600] = bytes(600)
     path.write_bytes(content)
@@ -140,7 +140,7 @@ def test_no_index_of_a_damaged_or_salvaged_file_is_kept(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_written_changes_nothing(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mp4", 60)
+    path = numbered_video(tmp_path / "a.mp4", 60)
     (tmp_path / "index").write_text("a file")
     assert numbers(frames_of(path, tmp_path / "index", [7])) == [7]
 
@@ -151,15 +151,15 @@ def read_one(path: Path, folder: Path, index: int) -> list[int]:
 
 
 def test_processes_share_a_folder(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mp4", 60, b_frames=2)
+    path = numbered_video(tmp_path / "a.mp4", 60, b_frames=2)
     with multiprocessing.get_context("forkserver").Pool(3) as pool:
-        found = pool.starmap(read_one, [(path, tmp_path / "index", index) for index in range(0, 60, 5)])
-    assert found == [[index] for index in range(0, 60, 5)]
+        frames = pool.starmap(read_one, [(path, tmp_path / "index", index) for index in range(0, 60, 5)])
+    assert frames == [[index] for index in range(0, 60, 5)]
     assert len(list((tmp_path / "index").iterdir())) == 1
 
 
 def test_a_manifest_has_its_folder_and_short_files_need_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    film(tmp_path / "a.mp4", 60)
+    numbered_video(tmp_path / "a.mp4", 60)
     write_manifest(Manifest(tmp_path / "set.csv", (Row("a.mp4", ("x",)),)), tmp_path / "set.csv")
     (item,) = Manifest(tmp_path / "set.csv", (Row("a.mp4", ("x",)),)).items()
     assert item.index_folder == tmp_path / ".set.index"
@@ -172,7 +172,7 @@ def test_a_manifest_has_its_folder_and_short_files_need_none(tmp_path: Path, mon
 
 
 def test_frames_without_time_stamps_are_found_too(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.h264", 60, b_frames=2)
+    path = numbered_video(tmp_path / "a.h264", 60, b_frames=2)
     expected = frames_of(path, None, [0, 17, 59])
     for _ in range(2):
         assert np.array_equal(frames_of(path, tmp_path / "index", [0, 17, 59]), expected)

@@ -1,4 +1,4 @@
-"""Whole-file checks: every edge case and every way to break a file gets its own name."""
+"""Whole-file checks: every edge case and every way to break a file has its own status or reason."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from kinesics.errors import VideoError
 from kinesics.video.integrity import decode_whole
 from kinesics.video.reader import open_video
-from tests.video.films import CLIPS, EDGE_CASES, film, numbers, picture
+from tests.video.numbered_video import CLIPS, EDGE_CASES, numbered_video, numbers, picture
 
 # name: (status, frames, height, width, what the reason says). nasa_13013 has two video tracks, of which the larger is
 # read; non_zero_start has pixels of 224:225, so that its 200 columns are shown as 199.
@@ -54,16 +54,16 @@ def test_edge_cases(name: str) -> None:
     if not (EDGE_CASES / name).exists():
         pytest.skip("the shared edge cases are not here")
     status, num_frames, height, width, reason = TABLE[name]
-    found = decode_whole(EDGE_CASES / name)
-    assert (found.status, found.num_frames, found.height, found.width) == (status, num_frames, height, width)
-    assert reason in found.reason
-    assert bool(found.reason) == (status != "ok")
+    check = decode_whole(EDGE_CASES / name)
+    assert (check.status, check.num_frames, check.height, check.width) == (status, num_frames, height, width)
+    assert reason in check.reason
+    assert bool(check.reason) == (status != "ok")
     if status == "ok":
         reader = open_video(EDGE_CASES / name)
         frames = reader.frames_at(torch.tensor([num_frames - 1, 0]))
         assert frames.shape == (2, 3, height, width)
-        assert (reader.num_frames, reader.fps) == (num_frames, found.fps)
-        assert reader.duration_seconds == pytest.approx(found.seconds)
+        assert (reader.num_frames, reader.fps) == (num_frames, check.fps)
+        assert reader.duration_seconds == pytest.approx(check.seconds)
 
 
 def test_no_edge_case_is_left_out() -> None:
@@ -85,7 +85,7 @@ CONTAINERS = {
 
 @pytest.mark.parametrize("name", CONTAINERS)
 def test_a_file_cut_in_the_middle_is_partial(tmp_path: Path, name: str) -> None:
-    path = film(tmp_path / name, 120, **CONTAINERS[name])
+    path = numbered_video(tmp_path / name, 120, **CONTAINERS[name])
     whole = decode_whole(path)
     assert (whole.status, whole.num_frames) == ("ok", 120)
     content = path.read_bytes()
@@ -103,20 +103,20 @@ def test_a_file_cut_in_the_middle_is_partial(tmp_path: Path, name: str) -> None:
 def test_a_whole_file_in_every_container_is_ok(tmp_path: Path) -> None:
     for name in ("a.mp4", "a.mkv", "a.ts", "a.mpg", "a.avi", "a.h264"):
         codec = {".mpg": "mpeg2video", ".avi": "mpeg4"}.get(Path(name).suffix, "libx264")
-        found = decode_whole(film(tmp_path / name, 30, codec=codec, b_frames=2))
-        assert (found.status, found.reason, found.num_frames, found.fps) == ("ok", "", 30, 25.0), name
+        check = decode_whole(numbered_video(tmp_path / name, 30, codec=codec, b_frames=2))
+        assert (check.status, check.reason, check.num_frames, check.fps) == ("ok", "", 30, 25.0), name
 
 
 def test_damage_inside_is_partial(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mkv", 60)
+    path = numbered_video(tmp_path / "a.mkv", 60)
     content = bytearray(path.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 60] = bytes(range(60))
     path.write_bytes(content)
-    found = decode_whole(path)
-    assert found.status == "partial"
-    assert found.reason
-    assert open_video(path, salvage=True).num_frames == found.num_frames
+    check = decode_whole(path)
+    assert check.status == "partial"
+    assert check.reason
+    assert open_video(path, salvage=True).num_frames == check.num_frames
 
 
 def test_a_damaged_file_stays_usable() -> None:
@@ -148,8 +148,8 @@ def test_a_damaged_file_stays_usable() -> None:
 )
 def test_what_is_no_video_is_named(tmp_path: Path, name: str, content: bytes, reason: str) -> None:
     (tmp_path / name).write_bytes(content)
-    found = decode_whole(tmp_path / name)
-    assert (found.status, found.reason, found.num_frames, found.digest) == ("error", reason, 0, "")
+    check = decode_whole(tmp_path / name)
+    assert (check.status, check.reason, check.num_frames, check.digest) == ("error", reason, 0, "")
     with pytest.raises(VideoError) as caught:
         open_video(tmp_path / name)
     assert str(caught.value) == f"{tmp_path / name}: {reason}"
@@ -157,7 +157,7 @@ def test_what_is_no_video_is_named(tmp_path: Path, name: str, content: bytes, re
 
 
 def test_a_cut_off_table_is_an_error(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mp4", 30)  # its table is at the end
+    path = numbered_video(tmp_path / "a.mp4", 30)  # its table is at the end
     path.write_bytes(path.read_bytes()[:-200])
     assert decode_whole(path).reason == "not a video, or its header is missing or broken"
 
@@ -181,22 +181,22 @@ def test_sound_alone_is_no_video(tmp_path: Path) -> None:
 
 def test_a_video_without_frames(tmp_path: Path) -> None:
     path = tmp_path / "a.mkv"
-    film(path, 3)
+    numbered_video(path, 3)
     content = path.read_bytes()
     path.write_bytes(content[: content.index(b"\x1f\x43\xb6\x75")])  # up to the first cluster
-    found = decode_whole(path)
-    assert (found.status, found.reason) == ("no_frames", "ends before its first frame")
-    path = film(tmp_path / "a.mp4", 3, muxer={"movflags": "frag_keyframe+empty_moov"})
+    check = decode_whole(path)
+    assert (check.status, check.reason) == ("no_frames", "ends before its first frame")
+    path = numbered_video(tmp_path / "a.mp4", 3, muxer={"movflags": "frag_keyframe+empty_moov"})
     path.write_bytes(path.read_bytes().split(b"moof")[0][:-4])
-    found = decode_whole(path)
-    assert (found.status, found.reason) == ("no_frames", "the video has no frames")
+    check = decode_whole(path)
+    assert (check.status, check.reason) == ("no_frames", "the video has no frames")
 
 
 def test_too_many_pixels_are_refused(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.mp4", 3)
+    path = numbered_video(tmp_path / "a.mp4", 3)
     assert decode_whole(path, max_pixels=64 * 128).status == "ok"
-    found = decode_whole(path, max_pixels=64 * 128 - 1)
-    assert (found.status, found.reason) == (
+    check = decode_whole(path, max_pixels=64 * 128 - 1)
+    assert (check.status, check.reason) == (
         "error",
         "frames of 128×64, more than the limit of 8191 pixels (max_pixels)",
     )
@@ -205,7 +205,7 @@ def test_too_many_pixels_are_refused(tmp_path: Path) -> None:
 
 
 def test_only_the_part_asked_for_counts(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.avi", 120, codec="mpeg4")
+    path = numbered_video(tmp_path / "a.avi", 120, codec="mpeg4")
     part = decode_whole(path, start_seconds=1.0, end_seconds=2.0)
     assert (part.status, part.num_frames, part.seconds) == ("ok", 25, pytest.approx(1.0))
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 6 // 10])
@@ -215,9 +215,9 @@ def test_only_the_part_asked_for_counts(tmp_path: Path) -> None:
 
 
 def test_the_digest_tells_content_not_names(tmp_path: Path) -> None:
-    film(tmp_path / "a.mp4", 30, b_frames=2)
-    film(tmp_path / "b.mkv", 30, b_frames=2)  # the same packets in another container
-    film(tmp_path / "c.mp4", 30, b_frames=2, gop=5)
+    numbered_video(tmp_path / "a.mp4", 30, b_frames=2)
+    numbered_video(tmp_path / "b.mkv", 30, b_frames=2)  # the same packets in another container
+    numbered_video(tmp_path / "c.mp4", 30, b_frames=2, gop=5)
     a, b, c = (decode_whole(tmp_path / name).digest for name in ("a.mp4", "b.mkv", "c.mp4"))
     assert a == b != c
     assert decode_whole(tmp_path / "a.mp4", end_seconds=0.5).digest not in (a, c)
@@ -226,6 +226,6 @@ def test_the_digest_tells_content_not_names(tmp_path: Path) -> None:
 def test_real_avis_are_whole() -> None:
     if not CLIPS.exists():
         pytest.skip("the shared clips are not here")
-    found = {p.name: decode_whole(p) for p in sorted(CLIPS.iterdir())}
-    assert {c.status for c in found.values()} == {"ok"}
-    assert found["UCF101__v_ApplyEyeMakeup_g01_c01.avi"].num_frames == 164  # packed B-frames
+    checks = {p.name: decode_whole(p) for p in sorted(CLIPS.iterdir())}
+    assert {c.status for c in checks.values()} == {"ok"}
+    assert checks["UCF101__v_ApplyEyeMakeup_g01_c01.avi"].num_frames == 164  # packed B-frames

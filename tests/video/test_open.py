@@ -12,7 +12,7 @@ from av.stream import Disposition
 from kinesics.errors import VideoError
 from kinesics.video.integrity import decode_whole
 from kinesics.video.open import FORMATS, open_container, track_note, video_stream
-from tests.video.films import film, picture
+from tests.video.numbered_video import numbered_video, picture
 
 WRITTEN = [  # ending, codec, format of the muxer where the ending does not say it
     ("mp4", "libx264", None),
@@ -46,7 +46,7 @@ PIXELS = {"png": "rgb24", "gif": "rgb8", "apng": "rgb24", "mjpeg": "yuvj420p"}
 
 
 def write(path: Path, codec: str, format: str | None, size: tuple[int, int] = (64, 96), frames: int = 6) -> None:
-    """A short film of one track."""
+    """A short video of one track."""
     height, width = (576, 720) if codec == "dvvideo" else size
     with av.open(str(path), "w", format=format) as container:
         stream = container.add_stream(codec, rate=25)
@@ -65,8 +65,8 @@ def test_every_container_that_can_be_written_is_read(
     if codec not in av.codecs_available:
         pytest.skip(f"this build of FFmpeg does not write {codec}")
     write(tmp_path / f"a.{ending}", codec, format)
-    found = decode_whole(tmp_path / f"a.{ending}")
-    assert (found.status, found.num_frames) == ("ok", 6), found.reason
+    check = decode_whole(tmp_path / f"a.{ending}")
+    assert (check.status, check.num_frames) == ("ok", 6), check.reason
 
 
 PLAYLISTS = {
@@ -80,7 +80,7 @@ PLAYLISTS = {
 @pytest.mark.parametrize("ending", ["mkv", "mp4", "m3u8", "ffconcat"])
 @pytest.mark.parametrize("kind", PLAYLISTS)
 def test_a_text_that_names_another_video_is_refused(tmp_path: Path, kind: str, ending: str) -> None:
-    film(tmp_path / "other.mkv", 6)
+    numbered_video(tmp_path / "other.mkv", 6)
     text, name = PLAYLISTS[kind]
     path = tmp_path / f"innocent.{ending}"
     path.write_text(text)
@@ -153,7 +153,7 @@ def test_the_default_track_is_read_then_the_largest_then_the_first(
         chosen = video_stream(container, path)
         assert chosen.index == expected
         assert track_note(container, chosen).startswith(f"2 video tracks; number {expected + 1} ")
-    found = decode_whole(path)
-    assert (found.height, found.width) == sizes[expected]
-    assert found.note == f"2 video tracks; number {expected + 1} ({found.width}×{found.height}) is read, as players do"
-    assert decode_whole(film(tmp_path / "one.mp4", 3)).note == ""
+    check = decode_whole(path)
+    assert (check.height, check.width) == sizes[expected]
+    assert check.note == f"2 video tracks; number {expected + 1} ({check.width}×{check.height}) is read, as players do"
+    assert decode_whole(numbered_video(tmp_path / "one.mp4", 3)).note == ""

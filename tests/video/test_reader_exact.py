@@ -1,4 +1,4 @@
-"""The exact frame for every index: the number burned into the pixels tells, and plain decoding in sequence agrees."""
+"""The exact frame for every index: by the number burned into the pixels, and the same as by decoding in sequence."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kinesics.video import demux
 from kinesics.video.demux import PacketFile
 from kinesics.video.frame_index import mpeg4_order
 from kinesics.video.reader import open_video
-from tests.video.films import film, numbers
+from tests.video.numbered_video import numbered_video, numbers
 
 OPEN_GOP = {"x264-params": "open-gop=1:keyint=12:scenecut=0:bframes=3:b-adapt=0"}
 UNEVEN = [i * 40 + i % 7 * 5 + (400 if i > 30 else 0) for i in range(60)]
@@ -61,7 +61,7 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     arguments = FILMS[request.param]
     if arguments.get("codec", "libx264") not in av.codecs_available:
         pytest.skip(f"this build of PyAV has no {arguments['codec']}")
-    return film(tmp_path_factory.mktemp("films") / request.param, NUM_FRAMES, **arguments)
+    return numbered_video(tmp_path_factory.mktemp("films") / request.param, NUM_FRAMES, **arguments)
 
 
 @cache
@@ -86,9 +86,9 @@ def test_any_frames_are_those_of_decoding_in_sequence(
     reader = open_video(path)
     truth = in_sequence(path)
     chance = random.Random(0)
-    wanted = [[i] for i in chance.sample(range(NUM_FRAMES), 12)]
-    wanted += [chance.choices(range(NUM_FRAMES), k=6) for _ in range(6)]
-    for indices in wanted:
+    expected = [[i] for i in chance.sample(range(NUM_FRAMES), 12)]
+    expected += [chance.choices(range(NUM_FRAMES), k=6) for _ in range(6)]
+    for indices in expected:
         frames = reader.frames_at(torch.tensor(indices))
         assert all(torch.equal(frame, truth[i]) for frame, i in zip(frames, indices, strict=True)), indices
 
@@ -103,15 +103,15 @@ def test_small_frames_have_their_number_too(path: Path) -> None:
 def test_times_rise_from_zero_as_encoded(path: Path) -> None:
     reader = open_video(path)
     seconds = reader.seconds_at(torch.arange(NUM_FRAMES))
-    wanted = np.array(UNEVEN) / 1000 if "uneven" in path.name else np.arange(NUM_FRAMES) / 25
-    np.testing.assert_allclose(seconds, wanted, atol=0.0011)  # Matroska rounds to milliseconds
-    assert reader.duration_seconds == pytest.approx(wanted[-1] + 0.04, abs=0.03)
+    expected = np.array(UNEVEN) / 1000 if "uneven" in path.name else np.arange(NUM_FRAMES) / 25
+    np.testing.assert_allclose(seconds, expected, atol=0.0011)  # Matroska rounds to milliseconds
+    assert reader.duration_seconds == pytest.approx(expected[-1] + 0.04, abs=0.03)
     assert "uneven" in path.name or reader.fps == pytest.approx(25)
 
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film(tmp_path_factory.mktemp("one") / "a.mp4", 40, b_frames=3, gop=10, options=OPEN_GOP)
+    return numbered_video(tmp_path_factory.mktemp("one") / "a.mp4", 40, b_frames=3, gop=10, options=OPEN_GOP)
 
 
 @settings(max_examples=60, deadline=None)
@@ -164,7 +164,7 @@ def test_a_part_without_frames_is_named(one: Path) -> None:
 
 def test_an_edit_list_hides_the_frames_before_it(tmp_path: Path) -> None:
     stamps = range(-15, 45)
-    path = film(tmp_path / "a.mp4", 60, b_frames=2, stamps=stamps, muxer={"avoid_negative_ts": "disabled"})
+    path = numbered_video(tmp_path / "a.mp4", 60, b_frames=2, stamps=stamps, muxer={"avoid_negative_ts": "disabled"})
     reader = open_video(path)
     order = torch.randperm(45, generator=torch.Generator().manual_seed(0))
     assert reader.num_frames == 45

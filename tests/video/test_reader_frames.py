@@ -1,4 +1,4 @@
-"""Videos kept as one picture file a frame."""
+"""Videos stored as one picture file per frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from kinesics.errors import UserError, VideoError
 from kinesics.video.integrity import decode_whole
 from kinesics.video.reader import open_video
-from tests.video.films import numbers, picture
+from tests.video.numbered_video import numbers, picture
 
 
 def write(path: Path, number: int) -> None:
@@ -62,18 +62,18 @@ def test_a_gap_in_a_pattern_names_the_missing_file(tmp_path: Path) -> None:
         write(tmp_path / f"img_{number:05d}.jpg", number)
     with pytest.raises(VideoError, match=r"img_00003\.jpg: this frame is missing"):
         open_video(tmp_path / "img_{:05d}.jpg")
-    found = decode_whole(tmp_path / "img_{:05d}.jpg")
-    assert found.status == "error"
-    assert "img_00003.jpg" in found.reason
+    check = decode_whole(tmp_path / "img_{:05d}.jpg")
+    assert check.status == "error"
+    assert "img_00003.jpg" in check.reason
 
 
 def test_frames_of_another_size_are_named(folder: Path) -> None:
     assert cv2.imwrite(str(folder / "f7.png"), np.zeros((10, 20, 3), np.uint8))
     with pytest.raises(VideoError, match=r"f7\.png: 20×10 pixels, but the first frame has 128×64"):
         open_video(folder, short_side=32).frames_at(torch.arange(12))
-    found = decode_whole(folder)
-    assert found.status == "error"
-    assert "f7.png" in found.reason
+    check = decode_whole(folder)
+    assert check.status == "error"
+    assert "f7.png" in check.reason
 
 
 def test_broken_frames_are_named(folder: Path) -> None:
@@ -113,11 +113,11 @@ def test_an_empty_folder_has_no_frames(tmp_path: Path) -> None:
 
 
 def test_a_whole_folder_checks(folder: Path) -> None:
-    found = decode_whole(folder, fps=10)
-    assert (found.status, found.num_frames, found.fps, found.height, found.width) == ("ok", 12, 10, 64, 128)
-    assert found.seconds == pytest.approx(1.2)
+    check = decode_whole(folder, fps=10)
+    assert (check.status, check.num_frames, check.fps, check.height, check.width) == ("ok", 12, 10, 64, 128)
+    assert check.seconds == pytest.approx(1.2)
     write(folder / "f12.png", 500)
-    assert decode_whole(folder, fps=10).digest != found.digest
+    assert decode_whole(folder, fps=10).digest != check.digest
 
 
 def test_what_cannot_be_asked_for(folder: Path) -> None:

@@ -13,12 +13,12 @@ from torch.utils.data import DataLoader, Dataset
 
 from kinesics.values import VideoReader
 from kinesics.video.reader import open_video
-from tests.video.films import film, numbers
+from tests.video.numbered_video import numbered_video, numbers
 
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return film(tmp_path_factory.mktemp("film") / "a.mp4", 40, b_frames=2)
+    return numbered_video(tmp_path_factory.mktemp("film") / "a.mp4", 40, b_frames=2)
 
 
 def read(reader: VideoReader, indices: list[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Sampling: tables of indices worked out by hand, and properties that hold for every length."""
+"""Sampling: tables of indices checked by hand, and properties that hold for every length."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def seeded(seed: int) -> Generator:
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "num_segments", "frames_per_segment", "wanted"),
+    ("num_frames", "num_segments", "frames_per_segment", "expected"),
     [
         (8, 8, 1, [[0], [1], [2], [3], [4], [5], [6], [7]]),
         (16, 8, 1, [[1], [3], [5], [7], [9], [11], [13], [15]]),
@@ -44,15 +44,15 @@ def seeded(seed: int) -> Generator:
     ],
 )
 def test_segments_take_the_middle_without_a_generator(
-    num_frames: int, num_segments: int, frames_per_segment: int, wanted: list[list[int]]
+    num_frames: int, num_segments: int, frames_per_segment: int, expected: list[list[int]]
 ) -> None:
-    found = segment_indices(num_frames, num_segments, frames_per_segment=frames_per_segment)
-    assert found.tolist() == wanted
-    assert found.dtype == torch.int64
+    indices = segment_indices(num_frames, num_segments, frames_per_segment=frames_per_segment)
+    assert indices.tolist() == expected
+    assert indices.dtype == torch.int64
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "num_steps", "stride", "frames_per_segment", "wanted"),
+    ("num_frames", "num_steps", "stride", "frames_per_segment", "expected"),
     [
         (20, 4, 4, 1, [[3], [7], [11], [15]]),  # 13 frames of 20, 7 to spare
         (13, 4, 4, 1, [[0], [4], [8], [12]]),
@@ -67,14 +67,14 @@ def test_segments_take_the_middle_without_a_generator(
     ],
 )
 def test_dense_lies_in_the_middle_without_a_generator(
-    num_frames: int, num_steps: int, stride: int, frames_per_segment: int, wanted: list[list[int]]
+    num_frames: int, num_steps: int, stride: int, frames_per_segment: int, expected: list[list[int]]
 ) -> None:
-    found = dense_indices(num_frames, num_steps, stride=stride, frames_per_segment=frames_per_segment)
-    assert found.tolist() == wanted
+    indices = dense_indices(num_frames, num_steps, stride=stride, frames_per_segment=frames_per_segment)
+    assert indices.tolist() == expected
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wanted"),
+    ("arguments", "expected"),
     [
         ({"num_frames": 8, "num_clips": 2, "num_segments": 2}, [[1, 5], [3, 7]]),
         ({"num_frames": 16, "num_clips": 2, "num_segments": 4}, [[1, 5, 9, 13], [3, 7, 11, 15]]),
@@ -93,8 +93,8 @@ def test_dense_lies_in_the_middle_without_a_generator(
         ({"num_frames": 2, "num_clips": 2, "num_segments": 2, "sampling": "dense", "stride": 4}, [[0, 1], [0, 1]]),
     ],
 )
-def test_clips_are_spread_over_the_video(arguments: dict[str, Any], wanted: list[list[int]]) -> None:
-    assert clip_indices(**arguments)[..., 0].tolist() == wanted
+def test_clips_are_spread_over_the_video(arguments: dict[str, Any], expected: list[list[int]]) -> None:
+    assert clip_indices(**arguments)[..., 0].tolist() == expected
 
 
 def assert_sound(indices: Tensor, num_frames: int) -> None:
@@ -159,7 +159,7 @@ def test_clips_are_sound_for_every_length(
     )
     assert indices.shape == (num_clips, num_segments, frames)
     assert_sound(indices, num_frames)
-    assert (indices.diff(dim=0) >= 0).all()  # later clips look later
+    assert (indices.diff(dim=0) >= 0).all()  # later clips have later frames
     if not dense:  # the clips' places lie mirrored in the video, to the rounding of one frame
         start = indices[..., 0]
         places = max(1, num_frames - frames + 1)
@@ -199,7 +199,7 @@ def test_counts_below_one_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("num_frames", "frames", "wanted"),
+    ("num_frames", "frames", "expected"),
     [
         (60, 1, [6, 11, 16, 21, 20, 25, 30, 35, 34, 39, 44, 49]),
         (26, 1, [1, 6, 11, 16, 3, 8, 13, 18, 5, 10, 15, 20]),
@@ -207,13 +207,13 @@ def test_counts_below_one_are_refused() -> None:
         (1, 1, [0] * 12),
     ],
 )
-def test_parts_of_segments_without_chance(num_frames: int, frames: int, wanted: list[int]) -> None:
+def test_parts_of_segments_without_chance(num_frames: int, frames: int, expected: list[int]) -> None:
     """STP's three runs of 20 frames in four parts of 5."""
-    found = segment_indices(num_frames, 3, steps_per_segment=4, stride=5, frames_per_segment=frames)
-    assert found.shape == (12, frames)
+    indices = segment_indices(num_frames, 3, steps_per_segment=4, stride=5, frames_per_segment=frames)
+    assert indices.shape == (12, frames)
     runs = segment_indices(num_frames, 3, frames_per_segment=20)
-    assert found[:, 0].tolist() == runs[:, ::5].flatten().tolist()
-    assert found[:, 0].tolist() == wanted
+    assert indices[:, 0].tolist() == runs[:, ::5].flatten().tolist()
+    assert indices[:, 0].tolist() == expected
 
 
 @given(st.integers(1, 400), st.integers(1, 25), st.integers(1, 8), st.integers(1, 6), st.booleans())
@@ -221,12 +221,12 @@ def test_parts_are_in_range_and_never_fall_in_a_segment(
     num_frames: int, segments: int, parts: int, stride: int, chance: bool
 ) -> None:
     generator = torch.Generator().manual_seed(0) if chance else None
-    found = segment_indices(
+    indices = segment_indices(
         num_frames, segments, steps_per_segment=parts, stride=stride, frames_per_segment=stride, generator=generator
     )
-    assert found.shape == (segments * parts, stride)
-    assert 0 <= int(found.min()) <= int(found.max()) < num_frames
-    inside = found.reshape(segments, -1)
+    assert indices.shape == (segments * parts, stride)
+    assert 0 <= int(indices.min()) <= int(indices.max()) < num_frames
+    inside = indices.reshape(segments, -1)
     steps = inside.diff(dim=1)
     assert bool(((steps == 1) | (inside[:, 1:] == num_frames - 1)).all())
     starts = inside[:, 0]
@@ -234,7 +234,7 @@ def test_parts_are_in_range_and_never_fall_in_a_segment(
 
 
 def test_several_clips_of_parts_have_their_shape() -> None:
-    found = clip_indices(300, 2, 25, steps_per_segment=4, stride=5, frames_per_segment=5)
-    assert found.shape == (2, 100, 5)
+    indices = clip_indices(300, 2, 25, steps_per_segment=4, stride=5, frames_per_segment=5)
+    assert indices.shape == (2, 100, 5)
     with pytest.raises(ValueError, match="cannot have 6 frames"):
         segment_indices(30, 2, steps_per_segment=2, stride=5, frames_per_segment=6)

@@ -11,7 +11,7 @@ import torch
 from kinesics.errors import UserError, VideoError
 from kinesics.video.reader import VideoFile, open_source, open_video
 from kinesics.video.torchcodec import TorchcodecFile, load_decoder
-from tests.video.films import CLIPS, EDGE_CASES, film, numbers
+from tests.video.numbered_video import CLIPS, EDGE_CASES, numbered_video, numbers
 
 ORDER = [59, 0, 31, 31, 7]
 
@@ -31,7 +31,7 @@ def source_of(path: Path) -> type:
 @pytest.mark.usefixtures("installed")
 @pytest.mark.parametrize("name", ["a.mp4", "a.mkv"])
 def test_the_frames_are_those_of_pyav(tmp_path: Path, name: str) -> None:
-    path = film(tmp_path / name, 60, b_frames=3, gop=12)
+    path = numbered_video(tmp_path / name, 60, b_frames=3, gop=12)
     assert source_of(path) is TorchcodecFile
     reader = open_video(path, decoder="torchcodec")
     other = open_video(path)
@@ -46,7 +46,7 @@ def test_the_frames_are_those_of_pyav(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.usefixtures("installed")
 def test_what_it_gets_wrong_is_left_to_pyav(tmp_path: Path) -> None:
-    path = film(tmp_path / "a.avi", 60, codec="mpeg4", b_frames=2)
+    path = numbered_video(tmp_path / "a.avi", 60, codec="mpeg4", b_frames=2)
     assert source_of(path) is VideoFile
     assert numbers(open_video(path, decoder="torchcodec").frames_at(torch.tensor(ORDER))) == ORDER
     hidden = EDGE_CASES / "torchcodec__discard_first_keyframe.mp4"
@@ -88,6 +88,6 @@ def test_real_clips_agree() -> None:
 
 def test_without_torchcodec_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
-    path = film(tmp_path / "a.mp4", 3)
+    path = numbered_video(tmp_path / "a.mp4", 3)
     with pytest.raises(UserError, match=r"kinesics\[fast\].*FFmpeg"):
         open_video(path, decoder="torchcodec")

@@ -54,7 +54,7 @@ def test_an_unknown_field_gets_the_nearest() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "wanted"),
+    ("values", "expected"),
     [
         ({"crops": 5}, "crops is 5; expected 1, 3 or 10"),
         ({"sampling": "random"}, "sampling is .random.; expected segments or dense"),
@@ -62,17 +62,17 @@ def test_an_unknown_field_gets_the_nearest() -> None:
         ({"num_clips": 0}, "num_clips is 0; expected a whole number from 1"),
         ({"num_segments": 2.5}, "num_segments is 2.5; expected a whole number"),
         ({"stride": "8"}, "stride is .8.; expected a whole number"),
-        ({"resize": 128, "size": 224}, "crops of 224 pixels need frames resized to as much, not 128"),
+        ({"resize": 128, "size": 224}, "crops of 224 pixels do not fit frames resized to 128"),
     ],
 )
-def test_a_plan_checks_itself(values: dict[str, Any], wanted: str) -> None:
-    with pytest.raises(UserError, match=wanted):
+def test_a_plan_checks_itself(values: dict[str, Any], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
         ViewPlan.from_dict(values)
 
 
 def test_a_protocol_by_name_keeps_what_the_model_learned_with() -> None:
     own = ViewPlan(modality="flow", num_segments=3, steps_per_segment=4, stride=5, frames_per_segment=5, size=160)
     assert own.named("one") is own
-    found = own.named("25x10")
-    assert (found.num_segments, found.crops, found.size) == (25, 10, 160)
-    assert (found.modality, found.steps_per_segment, found.stride, found.frames_per_segment) == ("flow", 4, 5, 5)
+    plan = own.named("25x10")
+    assert (plan.num_segments, plan.crops, plan.size) == (25, 10, 160)
+    assert (plan.modality, plan.steps_per_segment, plan.stride, plan.frames_per_segment) == ("flow", 4, 5, 5)

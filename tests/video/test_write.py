@@ -17,7 +17,7 @@ Frame = NDArray[np.uint8]
 
 
 def moving_bar(height: int, width: int, count: int) -> list[Frame]:
-    """A smooth two-colour gradient with a bright bar that moves 3 pixels a frame: every frame differs."""
+    """A smooth two-colour gradient with a bright bar that moves 3 pixels per frame: every frame differs."""
     y, x = np.mgrid[0:height, 0:width]
     base = np.stack([40 + 120 * x / width, 60 + 120 * y / height, np.full_like(x, 90.0)], axis=-1)
     frames = []
@@ -33,8 +33,8 @@ def decode(path: Path) -> NDArray[np.uint8]:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
 
 
-def psnr(found: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
-    error = np.square(found.astype(float) - wanted.astype(float)).mean()
+def psnr(decoded: NDArray[np.uint8], expected: NDArray[np.uint8]) -> float:
+    error = np.square(decoded.astype(float) - expected.astype(float)).mean()
     return float(10 * np.log10(255**2 / error))
 
 
@@ -42,12 +42,12 @@ def psnr(found: NDArray[np.uint8], wanted: NDArray[np.uint8]) -> float:
 def test_every_frame_comes_back(tmp_path: Path, codec: str) -> None:
     frames = moving_bar(64, 96, 20)
     assert write_video(tmp_path / "a.mp4", iter(frames), fps=12, codec=codec, crf=16) == 20
-    found = decode(tmp_path / "a.mp4")
-    assert found.shape == (20, 64, 96, 3)
+    decoded = decode(tmp_path / "a.mp4")
+    assert decoded.shape == (20, 64, 96, 3)
     for index, frame in enumerate(frames):
-        assert psnr(found[index], frame) > 34
-        others = [psnr(found[index], other) for k, other in enumerate(frames) if k != index]
-        assert psnr(found[index], frame) > max(others) + 3, "the frames are in order"
+        assert psnr(decoded[index], frame) > 34
+        others = [psnr(decoded[index], other) for k, other in enumerate(frames) if k != index]
+        assert psnr(decoded[index], frame) > max(others) + 3, "the frames are in order"
 
 
 @pytest.mark.parametrize("colour", [(200, 40, 40), (40, 200, 40), (40, 40, 200), (230, 180, 150), (255, 255, 255)])
@@ -76,11 +76,11 @@ def test_odd_sizes_repeat_the_last_row_and_column(tmp_path: Path, size: tuple[in
     height, width = size
     frames = moving_bar(height, width, 4)
     write_video(tmp_path / "odd.mp4", frames, crf=4)
-    found = decode(tmp_path / "odd.mp4")
-    assert found.shape == (4, height + height % 2, width + width % 2, 3)
-    assert psnr(found[:, :height, :width], np.stack(frames)) > 30
+    decoded = decode(tmp_path / "odd.mp4")
+    assert decoded.shape == (4, height + height % 2, width + width % 2, 3)
+    assert psnr(decoded[:, :height, :width], np.stack(frames)) > 30
     if height % 2:
-        assert np.abs(found[:, -1].astype(int) - found[:, -2]).mean() < 4
+        assert np.abs(decoded[:, -1].astype(int) - decoded[:, -2]).mean() < 4
 
 
 def test_not_contiguous_frames(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_failing_source_leaves_nothing_and_keeps_the_old_file(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("frames", "wanted"),
+    ("frames", "expected"),
     [
         ([], "no frames"),
         ([np.zeros((8, 8), np.uint8)], "frame 0"),
@@ -122,8 +122,8 @@ def test_a_failing_source_leaves_nothing_and_keeps_the_old_file(tmp_path: Path) 
         ([np.zeros((8, 8, 3), np.uint8), np.zeros((8, 10, 3), np.uint8)], "frame 1"),
     ],
 )
-def test_bad_frames_are_named(tmp_path: Path, frames: list[Frame], wanted: str) -> None:
-    with pytest.raises(UserError, match=wanted):
+def test_bad_frames_are_named(tmp_path: Path, frames: list[Frame], expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
         write_video(tmp_path / "x.mp4", frames)
     assert not list(tmp_path.iterdir())
 
@@ -131,7 +131,7 @@ def test_bad_frames_are_named(tmp_path: Path, frames: list[Frame], wanted: str) 
 def test_bad_settings_are_named(tmp_path: Path) -> None:
     frames = moving_bar(16, 16, 2)
     for fps in (0.0, -1.0, float("nan"), float("inf")):
-        with pytest.raises(UserError, match="frames a second"):
+        with pytest.raises(UserError, match="an fps above 0"):
             write_video(tmp_path / "x.mp4", frames, fps=fps)
     with pytest.raises(UserError, match=r"\.mp4"):
         write_video(tmp_path / "x.txt", frames)

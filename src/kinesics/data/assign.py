@@ -1,4 +1,4 @@
-"""Which splits and folds the clips of a source get: its own, new ones, or those that an earlier manifest gave them."""
+"""The splits and folds of clips: those of the source, new ones, or those of an earlier manifest."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from kinesics.errors import UserError, unknown
 
 SPLITS = ("keep", "none", "random", "group")
 SHARE = 0.15
-"""Of the validation and the test split, where nothing else is asked for."""
+"""Default share of the validation split and of the test split."""
 
 
 @dataclass(frozen=True)
-class Assigned:
+class SplitAssignment:
     """How splits and folds are assigned.
 
-    split: `keep` the source's and assign some where there are none and no folds are asked for; assign them by `random`
-    or by `group`; or `none`. val, test: shares, only for splits that are assigned. keep: rows that have a split or a
-    fold keep it.
+    split: `keep` uses the source's splits, and assigns some where it has none and no folds are requested; `random` and
+    `group` assign them; `none` leaves them empty. val, test: shares, only for splits that are assigned. keep: rows that
+    have a split or a fold keep it.
 
     Raises:
-        UserError: a split that does not exist, or shares where none are assigned.
+        UserError: the split is unknown, or there are shares where no splits are assigned.
     """
 
     split: str = "keep"
@@ -41,10 +41,10 @@ class Assigned:
         if self.split not in SPLITS:
             raise unknown("split", self.split, SPLITS)
         if self.split == "none" and (self.val is not None or self.test is not None):
-            raise UserError("val and test are shares of splits that are assigned; with split 'none' they mean nothing")
+            raise UserError("val and test are shares of splits that are assigned; leave them out with split 'none'")
 
-    def to(self, rows: Sequence[Row], source_folds: int | None, out: Path) -> tuple[list[Row], list[Problem]]:
-        """The rows with splits and folds, and notes about them. source_folds: how many the source's protocol has."""
+    def assign(self, rows: Sequence[Row], source_folds: int | None, out: Path) -> tuple[list[Row], list[Problem]]:
+        """The rows with splits and folds, and notes. source_folds: how many folds the source's protocol has."""
         rows, problems = self.with_splits(rows, source_folds, out)
         folds = source_folds if self.folds is None else self.folds
         if folds is None and self.keep and any(row.fold is not None for row in rows if row.usable):
@@ -54,7 +54,7 @@ class Assigned:
         return rows, problems
 
     def with_splits(self, rows: Sequence[Row], source_folds: int | None, out: Path) -> tuple[list[Row], list[Problem]]:
-        """The rows with splits, and notes about them."""
+        """The rows with splits, and notes."""
         rows = list(rows)
         usable = [row for row in rows if row.usable]
         if self.split == "none":
@@ -66,21 +66,21 @@ class Assigned:
         complete = all(row.split for row in usable)
         if folded or complete:
             if self.val is not None or self.test is not None:
-                what = "the clips have splits already" if complete else "folds take the place of splits"
-                raise UserError(f"val and test are shares of splits that are assigned, and {what}: leave them out")
+                what = "the clips already have splits" if complete else "folds replace splits"
+                raise UserError(f"val and test are shares of splits that are assigned, and {what}; leave them out")
             return rows, []
         if any(row.split for row in usable) and not self.keep:
             return rows, []
         by = "group" if all(row.group for row in usable) else "random"
         val, test = self.shares
         try:
-            found = assign_split(rows, by, val, test, self.seed, keep=True)
+            assigned = assign_split(rows, by, val, test, self.seed, keep=True)
         except UserError as error:
             return rows, [Problem("warning", str(out), 0, f"no splits were assigned: {error}")]
         count = sum(not row.split for row in usable)
         what = "the source has no splits" if count == len(usable) else f"{count} clips had no split"
         text = f"{what}: assigned by {by}, val {val:g}, test {test:g}, seed {self.seed}"
-        return found, [Problem("note", str(out), 0, text)]
+        return assigned, [Problem("note", str(out), 0, text)]
 
     @property
     def shares(self) -> tuple[float, float]:

@@ -1,4 +1,4 @@
-"""Which clips a batch holds, in which order, on which device; the same again for the same seed."""
+"""Which clips a batch holds, in which order, on which device; the same for the same seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Key = tuple[int, int]
 def epoch_order(
     items: Sequence[VideoItem], epoch: int, seed: int, balance: Literal["none", "sampler", "weights"] = "none"
 ) -> list[int]:
-    """The order of an epoch, as long as the items are many: shuffled, or with `sampler` each class equally often.
+    """The order of an epoch, as many indices as items: shuffled, or with `sampler` each class equally often.
 
     A multi-label clip counts for its rarest class.
     """
@@ -44,8 +44,8 @@ def epoch_batches(
 ) -> list[list[Key]]:
     """This device's share of the batches of an epoch, as (epoch, index) keys.
 
-    All devices get equally many batches of equal size; where the clips do not share out evenly, the last batch is
-    filled up from the start of the order.
+    All devices get the same number of batches of the same size. Where the clips cannot be divided evenly, the last
+    batch is filled with clips from the start of the order.
     """
     batches = []
     for start in range(0, len(order), batch_size * world_size):
@@ -57,7 +57,7 @@ def epoch_batches(
 
 
 class EpochSampler(Sampler[list[Key]]):
-    """Batches of keys that can be replaced between epochs, so that the workers live through the whole training."""
+    """Batches of keys that can be replaced between epochs, so that the workers live as long as the training."""
 
     def __init__(self) -> None:
         self.batches: list[list[Key]] = []

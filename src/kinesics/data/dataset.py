@@ -1,4 +1,4 @@
-"""Samples out of videos: random views to train on, planned views to test on."""
+"""Samples from videos: random views for training, the views of a plan for tests."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ Transform = Callable[[Tensor, Tensor, Generator], tuple[Tensor, Tensor]]
 
 
 Purpose = Literal["weights", "order", "clip", "batch"]
-"""What random numbers are drawn for: a network's first weights, the order of an epoch, the view of a clip, or what
-happens to a batch (mixup, dropout)."""
+"""What random numbers are for: a network's first weights, the order of an epoch, the view of a clip, or the changes to
+a batch (mixup, dropout)."""
 
 
 def keyed_generator(purpose: Purpose, *key: int) -> Generator:
-    """A generator that depends on nothing but its arguments, such as ("clip", seed, epoch, index).
+    """A generator that depends only on its arguments, such as ("clip", seed, epoch, index).
 
-    Any draw can be made again, and no two purposes share one.
+    Any draw can be repeated, and no two purposes share one.
     """
     state = np.random.SeedSequence((crc32(purpose.encode()), *key)).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(state[0]) << 31 ^ int(state[1]))
@@ -42,10 +42,10 @@ def keyed_generator(purpose: Purpose, *key: int) -> Generator:
 
 @dataclass(frozen=True)
 class TrainClips(Dataset[Sample | VideoError]):
-    """Random views of training videos, keyed by (epoch, index) rather than by index.
+    """Random views of training videos, keyed by (epoch, index) instead of index.
 
-    A video that cannot be decoded gives its VideoError in place of a Sample: whoever asked decides, and no other video
-    ever takes its place.
+    A video that cannot be decoded gives its VideoError instead of a Sample: the caller decides what follows, and no
+    other video ever takes its place.
     """
 
     items: Sequence[VideoItem]
@@ -92,7 +92,7 @@ class TrainClips(Dataset[Sample | VideoError]):
 class TestClips(Dataset[Sample | VideoError]):
     """The views of a plan, the same each time. A video that cannot be decoded gives its VideoError."""
 
-    __test__ = False  # not a test case, whatever pytest makes of the name
+    __test__ = False  # not a test case, although pytest would collect the name
 
     items: Sequence[VideoItem]
     num_classes: int
@@ -113,9 +113,9 @@ class TestClips(Dataset[Sample | VideoError]):
 
 
 def sent_part(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
-    """(num_clips · T, C, H, W) → (num_clips, T, C, h, w): as much of the frames as the crops of `plan` need.
+    """(num_clips · T, C, H, W) → (num_clips, T, C, h, w): the part of the frames that the crops of `plan` need.
 
-    For one crop that is the crop. Several overlap: the frames go to the device whole and are cropped there.
+    For one crop this is the crop. Several crops overlap: the whole frames go to the device and are cropped there.
     """
     clips = torch.unflatten(clip_TCHW, 0, (plan.num_clips, -1))
     if plan.crops > 1:
@@ -125,7 +125,7 @@ def sent_part(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
 
 
 def crop_views(clips: Tensor, plan: ViewPlan) -> Tensor:
-    """What `sent_part` gave (num_clips, T, C, h, w) → the views (V, T, C, size, size), on the device of `clips`."""
+    """The clips of `sent_part` (num_clips, T, C, h, w) → the views (V, T, C, size, size), on the device of `clips`."""
     if plan.crops == 1:
         return clips
     return torch.cat(
@@ -145,10 +145,10 @@ def read_clip(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The frames of `indices(num_frames)` (T, F): clip (T, C·F, H, W) uint8, indices (T, F), seconds (T, F).
 
-    A partial video is read as if it had only the frames that can be decoded. Where damage is found only now, `indices`
-    is called again with the number of those frames.
+    A partial video is read as if it had only the frames that can be decoded. Where the damage appears only now,
+    `indices` is called again with the number of those frames.
 
-    flow: compute this flow of a video and give it instead of its frames. max_pixels: see `open_video`.
+    flow: compute this flow of the video and return it instead of the frames. max_pixels: see `open_video`.
 
     Raises:
         VideoError: the file cannot be decoded.
@@ -184,9 +184,9 @@ def _read_clip(
     if flow:
         reader = LiveFlow(reader, flow, short_side)
     try:
-        wanted = indices(reader.num_frames)
-        frames = torch.unflatten(reader.frames_at(wanted.flatten()), 0, tuple(wanted.shape))
-        seconds = reader.seconds_at(wanted.flatten()).reshape(wanted.shape)
+        indices_TF = indices(reader.num_frames)
+        frames = torch.unflatten(reader.frames_at(indices_TF.flatten()), 0, tuple(indices_TF.shape))
+        seconds = reader.seconds_at(indices_TF.flatten()).reshape(indices_TF.shape)
     finally:
         reader.close()
-    return frames.flatten(1, 2), wanted, seconds
+    return frames.flatten(1, 2), indices_TF, seconds

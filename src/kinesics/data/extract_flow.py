@@ -1,4 +1,4 @@
-"""Extract the optical flow of a manifest's videos: a file each, on all cores, whatever single videos do."""
+"""Extract the optical flow of a manifest's videos: one file per video, on all cores, also where single videos fail."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ CHUNK = 32
 
 @dataclass(frozen=True)
 class FlowOutcome:
-    """What became of one video. unwarped: frames of a warped file without a camera movement, with plain flow."""
+    """The result for one video. unwarped: frames of a warped file that hold the plain flow, without a homography."""
 
     id: str
     num_frames: int = 0
@@ -45,7 +45,7 @@ class FlowOutcome:
 
 @dataclass(frozen=True)
 class FlowReport:
-    """What became of all of them. done: those of this call; kept: those that were there already."""
+    """The results for all videos. done: those of this call; kept: the number that existed before."""
 
     folder: Path
     done: tuple[FlowOutcome, ...]
@@ -57,14 +57,14 @@ class FlowReport:
         return tuple(outcome for outcome in self.done if outcome.error)
 
     def lines(self) -> list[str]:
-        """What to tell the user."""
-        made = [outcome for outcome in self.done if not outcome.error]
-        frames, unwarped = (sum(getattr(outcome, name) for outcome in made) for name in ("num_frames", "unwarped"))
-        found = [f"flow of {len(made)} videos, {frames} frames; {self.kept} were there already"]
+        """The report as lines of text."""
+        written = [outcome for outcome in self.done if not outcome.error]
+        frames, unwarped = (sum(getattr(outcome, name) for outcome in written) for name in ("num_frames", "unwarped"))
+        lines = [f"flow of {len(written)} videos, {frames} frames; {self.kept} existed before"]
         if unwarped:
-            found.append(f"{unwarped} frames show no camera movement to take out: they hold the plain flow")
-        found += [f"error: {outcome.id}: {outcome.error}" for outcome in self.failed]
-        return [*found, f"the flow is in {self.folder}, all of this in {self.folder / REPORT}"]
+            lines.append(f"{unwarped} frames have no estimated camera movement: they hold the plain flow")
+        lines += [f"error: {outcome.id}: {outcome.error}" for outcome in self.failed]
+        return [*lines, f"the flow is in {self.folder}, this report in {self.folder / REPORT}"]
 
 
 def extract_flow(
@@ -84,20 +84,20 @@ def extract_flow(
     """Extract the optical flow of a manifest's videos.
 
     A file has as many flows as the video has frames; the last repeats the one before it. A video that cannot be
-    decoded, ends its process, or gives no frame for `stall_seconds`, is reported and stops nothing else.
+    decoded, ends its process, or gives no frame for `stall_seconds` is reported, and the work goes on.
 
     Args:
         data: The manifest.
-        out: Folder for the flow, a file a video; what is there already is kept.
-        method: tvl1 is the papers'; tvl1_opencv is OpenCV's with its own settings; dis is the quickest.
-        bound: Movement that is kept, in pixels; what is farther counts as this far.
-        short_side: Of the pictures that flow is computed on, in pixels.
-        warp: Take the camera's movement out.
-        device: Where tvl1 computes; auto takes a GPU where there is one.
-        num_workers: Videos at a time; one per core by default.
-        stall_seconds: How long a video may give no frame before it is given up.
-        memory_gib: Memory that one video may take, in GiB; no limit where a GPU computes.
-        listener: Hears what is said and how far the work is.
+        out: Folder for the flow, one file per video; existing files are kept.
+        method: tvl1 is that of the papers; tvl1_opencv is OpenCV's with its own settings; dis is the fastest.
+        bound: The largest movement that is kept, in pixels; larger movement is cut to it.
+        short_side: Short side of the pictures that flow is computed on, in pixels.
+        warp: Remove the camera's movement.
+        device: Where tvl1 computes; auto uses a GPU where there is one.
+        num_workers: How many videos at the same time; one per core by default.
+        stall_seconds: After this time without a new frame a video is given up.
+        memory_gib: Largest memory for one video, in GiB; no limit where a GPU computes.
+        listener: Gets the messages and the progress of the work.
 
     Raises:
         UserError: no usable videos, no such device, a setting out of range, or `out` holds flow of other settings.
@@ -107,11 +107,11 @@ def extract_flow(
     check_device(device)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
-    on_gpu = device == "cuda"  # whose drivers take far more address space than memory
+    on_gpu = device == "cuda"  # a GPU driver needs much more address space than memory
     limits = Limits(timeout_seconds=0, stall_seconds=stall_seconds, memory_gib=0 if on_gpu else memory_gib)
     items = read_manifest(Path(data)).items()
     if not items:
-        raise UserError(f"{data}: no usable videos")
+        raise UserError(f"{data}: no usable videos; expected rows with the status ok, partial or none")
     folder = FlowFolder.make(out, settings)
     todo = [item for item in items if folder.problem(item.id)]
     listener = listener or Listener()
@@ -128,7 +128,7 @@ def extract_flow(
                 num_done = len(items) - len(todo) + len(outcomes)
                 listener.advance("flow", num_done, len(items), Path(item.id).name)
     finally:
-        for item in todo:  # what a process had begun when it ended
+        for item in todo:  # left by a process that ended
             remove_unfinished(folder.file(item.id))
     report = FlowReport(out, tuple(outcomes[item.id] for item in todo), len(items) - len(todo))
     write_json(out / REPORT, {"kept": report.kept, "done": [asdict(o) for o in report.done]})
@@ -137,7 +137,7 @@ def extract_flow(
 
 @dataclass(frozen=True)
 class FlowTask:
-    """Writes the flow of a video: the task of a worker."""
+    """The task of a worker: write the flow of one video."""
 
     folder: FlowFolder
     device: str
@@ -169,38 +169,38 @@ def extract_one(
             warped=settings.warp,
             version=__version__,
         )
-        held: list[bool] = []
-        flows = flow_of(reader, settings, held, device)
-        write_flow(path, followed(flows, alive), info, fps=reader.fps)
+        has_camera: list[bool] = []
+        flows = flow_of(reader, settings, has_camera, device)
+        write_flow(path, reporting_alive(flows, alive), info, fps=reader.fps)
     finally:
         reader.close()
-    return FlowOutcome(item.id, info.num_frames, held.count(False))
+    return FlowOutcome(item.id, info.num_frames, has_camera.count(False))
 
 
-def followed(flows: Iterator[npt.NDArray[np.uint8]], alive: Alive) -> Iterator[npt.NDArray[np.uint8]]:
-    """The same flows; a sign of life for each."""
+def reporting_alive(flows: Iterator[npt.NDArray[np.uint8]], alive: Alive) -> Iterator[npt.NDArray[np.uint8]]:
+    """The same flows; `alive` is called for each."""
     for flow in flows:
         alive(1)
         yield flow
 
 
 def flow_of(
-    reader: VideoReader, settings: FlowSettings, held: list[bool], device: str
+    reader: VideoReader, settings: FlowSettings, has_camera: list[bool], device: str
 ) -> Iterator[npt.NDArray[np.uint8]]:
-    """A quantised flow for each frame, to the next; `held` gets whether the camera's movement was found."""
+    """A quantised flow from each frame to the next; fills `has_camera` (warped flow): is there a homography?"""
     last = np.full((reader.height, reader.width, 2), STILL, dtype=np.uint8)
     at_once = pairs_at_once(reader.height, reader.width, device)
     for pictures in overlapping(gray_frames(reader), at_once + 1):
-        found, holds = flow_between(pictures[:-1], pictures[1:], settings, device)
-        held += holds
-        for flow in found:
+        flow_NHW2, pairs_with_camera = flow_between(pictures[:-1], pictures[1:], settings, device)
+        has_camera += pairs_with_camera
+        for flow in flow_NHW2:
             last = quantised(flow, settings.bound)
             yield last
     yield last
 
 
 def overlapping(pictures: Iterator[Gray], length: int) -> Iterator[Gray]:
-    """(H, W) each → (2 to `length`, H, W): runs of them, each starting with the last of the one before."""
+    """(H, W) each → (2 to `length`, H, W): runs of pictures; each starts with the last picture of the one before."""
     run: list[Gray] = []
     for picture in pictures:
         run.append(picture)
@@ -212,7 +212,7 @@ def overlapping(pictures: Iterator[Gray], length: int) -> Iterator[Gray]:
 
 
 def gray_frames(reader: VideoReader) -> Iterator[Gray]:
-    """The frames in grey, (H, W) uint8, decoded some at a time."""
+    """The frames in grey, (H, W) uint8, decoded CHUNK at a time."""
     for start in range(0, reader.num_frames, CHUNK):
         frames = reader.frames_at(torch.arange(start, min(start + CHUNK, reader.num_frames)))
         yield from grey(frames.permute(0, 2, 3, 1).numpy())

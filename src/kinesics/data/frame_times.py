@@ -1,4 +1,4 @@
-"""When each frame of a video is shown, read from files of others in worker processes: for marks that count frames."""
+"""When each frame of a video is shown, read in worker processes: for annotations that count frames."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class FrameTimes:
 
     @property
     def num_frames(self) -> int:
-        """n."""
+        """The number n of frames."""
         return len(self.seconds)
 
     def at(self, frame: int) -> float:
-        """When a frame, counted from 0, is shown. Frames that are not there follow the last in even steps.
+        """When a frame, counted from 0, is shown. Frames after the last one follow it in even steps.
 
         >>> times = FrameTimes(np.array([0.0, 0.1, 0.4]), 0.6)
         >>> [round(times.at(frame), 3) for frame in (1, 2, 3, 4)]
@@ -49,10 +49,10 @@ class FrameTimes:
 def frame_times(
     paths: Iterable[Path], limits: Limits | None = None, num_workers: int | None = None
 ) -> dict[Path, FrameTimes | KinesicsError]:
-    """The times of the frames of each file, or why they cannot be read.
+    """The times of the frames of each file, or the error where they cannot be read.
 
     num_workers: processes; as many as cores by default. A file gets `limits.timeout_seconds` of processor time, and
-    more for each megabyte: one whose packets do not tell which frames there are is decoded.
+    more for each megabyte: a file whose packets do not say which frames there are has to be decoded.
 
     Raises:
         KinesicsError: the processes do not start.
@@ -69,12 +69,12 @@ def read_times(path: Path, alive: Alive, max_pixels: int | None = None) -> Frame
     """The times of the frames of a video file.
 
     Raises:
-        VideoError: no such file, no video, or frame files, which have no times.
+        VideoError: the file does not exist, is no video, or is a folder or pattern of frames, which have no times.
     """
     if not path.exists():
         raise VideoError("no such file")
     if is_frames(path):
-        raise VideoError("files of single frames have no times")
+        raise VideoError("files of single frames have no times; expected a video file")
     file = PacketFile(path, max_pixels=max_pixels)
     try:
         if not file.index.packets.size:

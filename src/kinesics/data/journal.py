@@ -1,4 +1,4 @@
-"""What has been decoded already, kept line by line, so that an interrupted check goes on where it was."""
+"""The results of decoding, kept line by line, so that an interrupted check goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from kinesics.video.integrity import Check
 
 
 class Journal:
-    """A file of JSON lines, one a decoded clip, keyed by path, size and time of change. None keeps nothing.
+    """A file of JSON lines, one per decoded clip, keyed by path, size and time of change. With the path None, no file.
 
-    Lines that do not parse (the last one of a killed run) are passed over. Failures count only for the limits under
-    which they happened: with more time or memory they are tried again.
+    Lines that do not parse (the last one of a killed run) are skipped. Failures are valid only for the limits under
+    which they happened: with other limits the clip is decoded again.
     """
 
     def __init__(self, path: Path | None, check: str, limits: Any) -> None:
         self.path = path
         self.maker = f"{check} kinesics {__version__} av {version('av')}"
         self.limits = json.dumps(dataclasses.asdict(limits), sort_keys=True)
-        self.known: dict[str, Check] = {}
+        self.checks: dict[str, Check] = {}
         self.file: IO[str] | None = None
 
     def __enter__(self) -> Journal:
@@ -51,11 +51,11 @@ class Journal:
             self.file.close()
 
     def get(self, key: str) -> Check | None:
-        """What decoding gave before, if the file has not changed since."""
-        return self.known.get(key)
+        """The earlier result of decoding, if the file has not changed since."""
+        return self.checks.get(key)
 
     def add(self, key: str, check: Check) -> None:
-        """Write a result down at once."""
+        """Write a result to the file at once."""
         if self.file is None:
             return
         entry = {"key": key, "maker": self.maker, "limits": self.limits, "check": dataclasses.asdict(check)}
@@ -69,16 +69,16 @@ class Journal:
         for line in content.splitlines():
             try:
                 entry = json.loads(line)
-                found = Check(**entry["check"])
-                same = entry["limits"] == self.limits or found.status not in ("error", "timeout")
-                if entry["maker"] == self.maker and same:
-                    self.known[entry["key"]] = found
+                check = Check(**entry["check"])
+                is_valid = entry["limits"] == self.limits or check.status not in ("error", "timeout")
+                if entry["maker"] == self.maker and is_valid:
+                    self.checks[entry["key"]] = check
             except (ValueError, TypeError, KeyError):
                 continue
 
 
 def fingerprint(row: Row) -> tuple[str, int]:
-    """A key that changes when the file or folder of the row does, and its size in bytes."""
+    """A key that changes when the file or folder of the row changes, and its size in bytes."""
     path = Path(row.path)
     folder = on_disk(path)
     try:

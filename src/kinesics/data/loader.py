@@ -1,4 +1,4 @@
-"""Batches of clips, decoded ahead of the network by worker processes and brought to its device."""
+"""Batches of clips, decoded in advance by worker processes and copied to the device of the network."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from kinesics.values import Sample
 from kinesics.video.view_plan import ViewPlan
 
 BATCHES_AHEAD = 4
-"""Batches that each worker holds ready."""
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps memory that processes share
+"""Batches that each worker keeps ready."""
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - where Linux keeps shared memory
 
 
 @dataclass(frozen=True)
 class Batch:
     """Clips with their targets (N, K) and ids.
 
-    clips: (N, V, T, C, h, w) uint8; a tuple of (V, T, C, h, w) where the videos have different sizes, which is so only
-    before several crops are cut from them.
+    clips: (N, V, T, C, h, w) uint8; or a tuple of (V, T, C, h, w) where the videos have different sizes. This happens
+    only before several crops are cut from them.
     """
 
     ids: tuple[str, ...]
@@ -38,26 +38,26 @@ class Batch:
     targets: Tensor
 
     def views(self, plan: ViewPlan) -> Tensor:
-        """(N, V, T, C, size, size): the views of `plan`, where the clips are what `sent_part` gave for it."""
+        """(N, V, T, C, size, size): the views of `plan`; the clips are from `sent_part` with the same plan."""
         if plan.crops == 1 and isinstance(self.clips, Tensor):
             return self.clips
         return torch.stack([crop_views(clip, plan) for clip in self.clips])
 
     @property
     def first_view(self) -> Tensor:
-        """(N, T, C, h, w): the first view of each clip, the only one where these are training clips."""
+        """(N, T, C, h, w): the first view of each clip; a training clip has only one."""
         return self.clips[:, 0] if isinstance(self.clips, Tensor) else torch.stack([clip[0] for clip in self.clips])
 
     def to(self, device: torch.device) -> Batch:
-        """The same on a device; from pinned memory it is copied while the caller goes on."""
+        """The batch on a device; from pinned memory the copy runs while the caller goes on."""
         return self._changed(lambda tensor: tensor.to(device, non_blocking=True))
 
     def pin_memory(self) -> Batch:
-        """The same in memory that a GPU reads directly; the loader calls it."""
+        """The batch in memory that a GPU reads directly; the loader calls this."""
         return self._changed(lambda tensor: tensor.pin_memory())
 
     def record_stream(self, stream: Any) -> None:
-        """Keep the memory until what `stream` has been given is done."""
+        """Keep the memory until the present work of `stream` is done."""
         self._changed(lambda tensor: (tensor.record_stream(stream), tensor)[1])
 
     def _changed(self, change: Any) -> Batch:
@@ -66,7 +66,7 @@ class Batch:
 
 
 def stacked(samples: Sequence[Sample | VideoError]) -> Batch | VideoError:
-    """One Batch of samples; or the first error, since neither training nor a test goes on without a clip."""
+    """One Batch of samples; or the first error, since training and tests stop where a clip is missing."""
     good: list[Sample] = []
     for sample in samples:
         if isinstance(sample, VideoError):
@@ -78,15 +78,15 @@ def stacked(samples: Sequence[Sample | VideoError]) -> Batch | VideoError:
 
 
 def packed(samples: Sequence[Sample | VideoError]) -> bytes:
-    """`stacked` as bytes, which travel through a pipe; tensors would go through /dev/shm, often small."""
+    """`stacked` as bytes, which go through a pipe; tensors would go through /dev/shm, which is often small."""
     return pickle.dumps(stacked(samples), protocol=pickle.HIGHEST_PROTOCOL)
 
 
 class Batches:
-    """The batches of clips that stand in `batch_sampler`, each time it is iterated over.
+    """The batches of clips that `batch_sampler` lists, each time it is iterated over.
 
-    num_workers: processes that decode, by default one a core; 0 for this process. They live as long as this object.
-    batch_bytes: about how large a batch is, which decides how it travels.
+    num_workers: processes that decode, by default one per core; 0 for this process. They live as long as this object.
+    batch_bytes: the approximate size of a batch; it decides how batches go from a worker to this process.
     """
 
     def __init__(
@@ -108,20 +108,20 @@ class Batches:
             prefetch_factor=BATCHES_AHEAD if workers else None,
             persistent_workers=workers > 0,
             pin_memory=self._pin,
-            generator=torch.Generator(),  # else each iteration would draw from the caller's random numbers
+            generator=torch.Generator(),  # else each iteration would use up the caller's random numbers
         )
 
     def __iter__(self) -> Iterator[Batch]:
         """Each batch in memory.
 
         Raises:
-            VideoError: a video of one cannot be decoded.
-            KinesicsError: a worker died while it handed a batch over.
+            VideoError: a video of a batch cannot be decoded.
+            KinesicsError: a worker died while it passed a batch on.
         """
-        for found in _whole(iter(self._loader)):
-            batch = found
-            if isinstance(found, bytes):
-                batch = pickle.loads(found)  # noqa: S301 - of our own workers
+        for received in _with_deaths_named(iter(self._loader)):
+            batch = received
+            if isinstance(received, bytes):
+                batch = pickle.loads(received)  # noqa: S301 - from this process's own workers
                 batch = batch.pin_memory() if self._pin and isinstance(batch, Batch) else batch
             if isinstance(batch, VideoError):
                 raise batch
@@ -150,7 +150,7 @@ class Batches:
 def train_batches(
     clips: TrainClips, batch_sampler: Iterable[list[Any]], batch_size: int, num_workers: int | None = None
 ) -> Batches:
-    """The batches of a training that stand in `batch_sampler` when iteration starts."""
+    """The training batches that `batch_sampler` lists when iteration starts."""
     inputs = clips.input
     channels = 3 if inputs.modality == "rgb" else 2
     frames = inputs.num_segments * inputs.steps_per_segment * inputs.frames_per_segment
@@ -159,7 +159,7 @@ def train_batches(
 
 
 def test_batches(clips: TestClips, indices: Sequence[int], batch_size: int, num_workers: int | None = None) -> Batches:
-    """Batches of the clips at `indices`, in that order, whose `views` are those of the plan of `clips`."""
+    """Batches of the clips at `indices`, in that order; their views are those of the plan of `clips`."""
     plan = clips.plan
     batches = [list(indices[i : i + batch_size]) for i in range(0, len(indices), batch_size)]
     frames = plan.num_clips * plan.num_segments * plan.steps_per_segment * plan.frames_per_segment
@@ -172,7 +172,7 @@ test_batches.__test__ = False  # type: ignore[attr-defined]  # not a test case
 
 
 def shared_memory_left() -> float:
-    """Bytes that processes can still share; without a limit on systems that keep no folder for it."""
+    """Bytes of shared memory that are free; infinite on systems that have no folder for it."""
     try:
         return shutil.disk_usage(SHARED_MEMORY).free
     except OSError:
@@ -181,7 +181,7 @@ def shared_memory_left() -> float:
 
 @contextmanager
 def worker_deaths_named() -> Iterator[None]:
-    """Raise KinesicsError where a worker of `Batches` dies during the block; PyTorch raises from any line of it."""
+    """Raise KinesicsError where a worker of `Batches` dies in the block; PyTorch raises anywhere in it."""
     try:
         yield
     except RuntimeError as error:
@@ -190,22 +190,22 @@ def worker_deaths_named() -> Iterator[None]:
         raise _died(error) from error
 
 
-def _whole(batches: Iterator[Any]) -> Iterator[Any]:
-    """The same batches; a worker that dies while it hands one over is told as such."""
+def _with_deaths_named(batches: Iterator[Any]) -> Iterator[Any]:
+    """The same batches; raises KinesicsError where a worker dies while it passes one on."""
     while True:
         try:
-            found = next(batches)
+            batch = next(batches)
         except StopIteration:
             return
         except (ConnectionError, EOFError, FileNotFoundError) as error:
-            if str(error).startswith("Caught "):  # raised in the worker, which lives
+            if str(error).startswith("Caught "):  # raised in the worker, which is alive
                 raise
             raise _died(error) from error
-        yield found
+        yield batch
 
 
 def _died(error: Exception) -> KinesicsError:
     return KinesicsError(
-        "a process that decodes clips ended; the machine may be out of memory (fewer num_workers take less), or a clip "
-        f"crashes the decoder (`kinesics prepare` finds which). PyTorch says: {error}"
+        "a process that decodes clips ended; the machine may be out of memory (use fewer num_workers), or a clip "
+        f"crashes the decoder (`kinesics prepare` shows which one). PyTorch says: {error}"
     )

@@ -1,6 +1,6 @@
-"""The manifest: a CSV file that says which videos there are, what they show and which split they belong to.
+"""The manifest: a CSV file that lists videos, their labels and their splits.
 
-Only the columns path and label are required; others than COLUMNS and EXTRA_COLUMNS are allowed and ignored.
+Only the columns path and label are required. Columns that are not in COLUMNS or EXTRA_COLUMNS are ignored.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ EXTRA_COLUMNS = ("reason", "digest")
 Split = Literal["train", "val", "test"]
 SPLITS = ("train", "val", "test")
 USABLE = ("", "ok", "partial")
-"""Statuses of rows that are trained and tested on; an empty one has not been checked."""
-WANTED = "a CSV file whose first line names the columns, at least path,label"
+"""Statuses of rows that are used for training and tests; an empty status means not checked."""
+EXPECTED = "a CSV file whose first line names the columns, at least path,label"
 _OTHER_SPLIT_NAMES = {"training": "train", "validation": "val", "valid": "val", "validate": "val", "testing": "test"}
 
 
 @dataclass(frozen=True)
 class Row:
-    """One clip of a manifest. `path` is relative to the CSV file; `line` is its line there (0: none yet).
+    """One clip of a manifest. `path` is relative to the CSV file; `line` is its line in that file (0: no file yet).
 
     Raises:
-        ValueError: an empty path or label, a split or status that does not exist, a number out of range.
+        ValueError: the path or a label is empty, the split or status is unknown, or a number is out of range.
     """
 
     path: str
@@ -56,13 +56,13 @@ class Row:
 
     def __post_init__(self) -> None:
         if not self.path or "\0" in self.path:
-            raise ValueError("the path is empty" if not self.path else "the path holds a zero byte")
+            raise ValueError("the path is empty" if not self.path else "the path contains a zero byte")
         if not self.labels or not all(self.labels):
             raise ValueError("the label is empty")
         if len(set(self.labels)) != len(self.labels):
             raise ValueError(f"a label appears twice in '{'|'.join(self.labels)}'")
         if broken := [label for label in self.labels if "|" in label or label != label.strip()]:
-            raise ValueError(f"the label '{broken[0]}' holds a '|' (which separates labels) or outer blanks")
+            raise ValueError(f"the label '{broken[0]}' has a '|' (which separates labels) or spaces around it")
         if self.split not in ("", *SPLITS):
             raise unknown_value("split", self.split, SPLITS)
         if self.status not in ("", *STATUSES):
@@ -78,7 +78,7 @@ class Row:
 
     @property
     def usable(self) -> bool:
-        """Whether it has frames, as far as is known."""
+        """Whether the clip is used: its status is in USABLE."""
         return self.status in USABLE
 
     @property
@@ -88,7 +88,7 @@ class Row:
 
     @property
     def content(self) -> str:
-        """What the clip shows, whatever its path: the digest, and `#start-end` for a part; "" without a digest."""
+        """The content of the clip, under any path: the digest, and `#start-end` for a part; "" without a digest."""
         return self.digest and self.digest + self._part
 
     @property
@@ -100,9 +100,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The rows of a CSV file with the classes they name, in natural order (2 before 10).
+    """The rows of a CSV file and their classes in natural order (2 before 10).
 
-    flow: the folder that holds the videos' flow, where it is read instead of their frames.
+    flow: the folder of the videos' flow, where flow is read instead of frames.
     """
 
     path: Path
@@ -116,24 +116,24 @@ class Manifest:
 
     @property
     def multi_label(self) -> bool:
-        """Whether any clip has more than one label; it takes a sigmoid loss then."""
+        """Whether any clip has more than one label; the loss is then a sigmoid loss."""
         return any(len(row.labels) > 1 for row in self.rows)
 
     @cached_property
     def sha256(self) -> str:
-        """The SHA-256 of what the rows say: the same for two files that differ in line ends or ignored columns only."""
+        """The SHA-256 of the rows: the same for two files that differ only in line ends or ignored columns."""
         return hashlib.sha256(to_csv(self.rows).encode()).hexdigest()
 
     @property
     def index_folder(self) -> Path:
-        """Where the frame indexes of its long videos are kept; it may be deleted at any time."""
+        """The folder of frame indexes of its long videos; it can be deleted at any time."""
         return self.path.absolute().with_name(f".{self.path.stem}.index")
 
     def items(self, split: str | None = None, *, folds: Collection[int] | None = None) -> list[VideoItem]:
         """The usable clips (status empty, ok or partial) of a split, of some folds, or all, with absolute paths.
 
         Raises:
-            UserError: `split` is not train, val or test, or the flow of a clip is missing or of another kind.
+            UserError: `split` is not train, val or test, or the flow of a clip is missing or has other settings.
         """
         if split is not None and split not in SPLITS:
             raise unknown("split", split, SPLITS)
@@ -159,17 +159,17 @@ class Manifest:
 
 
 def read_manifest(path: Path, flow: Path | str | None = None) -> Manifest:
-    """The manifest in a CSV file. flow: a folder of `kinesics flow`, to look at in the place of the frames.
+    """The manifest in a CSV file. flow: a folder that `kinesics flow` wrote, read instead of the frames.
 
     Raises:
-        UserError: it is missing, not such a CSV file, or names a clip twice; file and line are named.
+        UserError: the file is missing, is not such a CSV file, or lists a clip twice; the message has file and line.
     """
     path = Path(path)
     rows = read_rows(path)
     seen: dict[str, int] = {}
     for row in rows:
         if (first := seen.setdefault(row.id, row.line)) != row.line:
-            raise UserError(f"{path}:{row.line}: '{row.id}' is in line {first} already (two labels are 'a|b')")
+            raise UserError(f"{path}:{row.line}: '{row.id}' is already in line {first} (write two labels 'a|b')")
     return Manifest(path, rows, flow=FlowFolder.open(Path(flow)) if flow else None)
 
 
@@ -179,18 +179,18 @@ def write_manifest(manifest: Manifest, path: Path) -> None:
 
 
 def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Row, ...]:
-    """The rows of a CSV file, duplicates included; `columns` says which column of the file is which of these.
+    """The rows of a CSV file, duplicates included; `columns` maps the names of these columns to those in the file.
 
     read_rows(Path("labels.csv"), {"path": "file", "group": "subject"})
 
     Raises:
-        UserError: what is wrong, in which file and line.
+        UserError: the file is missing or malformed; the message has file and line.
     """
-    text = read_text(path, WANTED)
+    text = read_text(path, EXPECTED)
     if "\0" in text:
-        raise UserError(f"{path}: not a text file; expected {WANTED}")
+        raise UserError(f"{path}: not a text file; expected {EXPECTED}")
     if not text.strip():
-        raise UserError(f"{path}: the file is empty; expected {WANTED}")
+        raise UserError(f"{path}: the file is empty; expected {EXPECTED}")
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     rows: list[Row] = []
     places: dict[str, int] | None = None
@@ -205,11 +205,11 @@ def read_rows(path: Path, columns: Mapping[str, str] | None = None) -> tuple[Row
             if len(cells) != num_fields:
                 raise UserError(
                     f"{path}:{reader.line_num}: found {len(cells)} fields where the first line names {num_fields}"
-                    " (a comma inside a field needs double quotes around it)"
+                    " (put a field that contains a comma in double quotes)"
                 )
             rows.append(_row(path, reader.line_num, {name: cells[i].strip() for name, i in places.items()}))
     except csv.Error as error:
-        raise UserError(f"{path}:{reader.line_num}: not CSV ({error}); expected {WANTED}") from None
+        raise UserError(f"{path}:{reader.line_num}: not CSV ({error}); expected {EXPECTED}") from None
     if not rows:
         raise UserError(f"{path}: no rows below the column names; expected one line for each clip")
     return tuple(rows)
@@ -233,37 +233,37 @@ def class_names(rows: Iterable[Row]) -> tuple[str, ...]:
 
 
 def unknown_value(kind: str, value: str, choices: Sequence[str]) -> ValueError:
-    """As `errors.unknown`, for a value whose file and line are added further up."""
+    """As `errors.unknown`, for a value whose file and line the caller adds."""
     return ValueError(str(unknown(kind, value, choices)))
 
 
 def split_name(text: str) -> str:
-    """One of our names of splits for what others call them: Validation → val. What is foreign stays as it is."""
+    """The name of a split in a manifest: Validation → val. An unknown name stays the same."""
     return _OTHER_SPLIT_NAMES.get(text.lower(), text.lower() if text.lower() in SPLITS else text)
 
 
 def _places(path: Path, line: int, header: Sequence[str], columns: Mapping[str, str]) -> dict[str, int]:
-    """The place of each known column in the file."""
+    """The place in the file of each of COLUMNS and EXTRA_COLUMNS."""
     names = [cell.strip() for cell in header]
-    ours = COLUMNS + EXTRA_COLUMNS
+    all_columns = COLUMNS + EXTRA_COLUMNS
     for name in columns:
-        if name not in ours:
-            raise unknown("column", name, ours)
+        if name not in all_columns:
+            raise unknown("column", name, all_columns)
     if len(names) == 1 and (other := next((mark for mark in ";\t" if mark in names[0]), None)):
         raise UserError(f"{path}:{line}: fields are separated by {other!r}; expected commas")
     if twice := [name for name in names if name and names.count(name) > 1]:
         raise UserError(f"{path}:{line}: two columns are named '{twice[0]}'")
     places = {}
-    for name in ours:
-        theirs = columns.get(name, name)
-        if theirs in names:
-            places[name] = names.index(theirs)
+    for name in all_columns:
+        file_column = columns.get(name, name)
+        if file_column in names:
+            places[name] = names.index(file_column)
         elif name in columns or name in ("path", "label"):
-            if not {name.lower() for name in names} & set(ours) and any("/" in n or "." in n for n in names):
-                raise UserError(f"{path}:{line}: no line with column names; the first line must be such as path,label")
-            near = difflib.get_close_matches(theirs.lower(), [n.lower() for n in names], n=1)
+            if not {name.lower() for name in names} & set(all_columns) and any("/" in n or "." in n for n in names):
+                raise UserError(f"{path}:{line}: no column names; expected a first line such as path,label")
+            near = difflib.get_close_matches(file_column.lower(), [n.lower() for n in names], n=1)
             hint = f"; is it '{names[[n.lower() for n in names].index(near[0])]}'?" if near else ""
-            raise UserError(f"{path}:{line}: no column '{theirs}' among {', '.join(names)}{hint}")
+            raise UserError(f"{path}:{line}: no column '{file_column}' among {', '.join(names)}{hint}")
     return places
 
 
@@ -283,7 +283,7 @@ def _row(path: Path, line: int, cells: Mapping[str, str]) -> Row:
 
 
 def _number(name: str, text: str, whole: bool) -> float | int:
-    """The number in a cell; 3.0 is whole too, since spreadsheets write it so."""
+    """The number in a cell; 3.0 is also a whole number, since spreadsheets write it so."""
     try:
         value = float(text)
     except ValueError:
@@ -294,7 +294,7 @@ def _number(name: str, text: str, whole: bool) -> float | int:
 
 
 def _cell(value: str | float | int | None) -> str:
-    """The shortest text that reads back as the same value: 2.0 → 2, None → nothing."""
+    """The shortest text that is read as the same value: 2.0 → 2, None → an empty cell."""
     if isinstance(value, float):
         return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(value)
     return "" if value is None else str(value)

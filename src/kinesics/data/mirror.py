@@ -1,4 +1,4 @@
-"""Which class each class becomes in a mirror: "turn left" ↔ "turn right"."""
+"""Which class each class becomes when its clip is mirrored: "turn left" ↔ "turn right"."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _OPPOSITES = {
     "counterclockwise": ("clockwise",),
     "anticlockwise": ("clockwise",),
 }
-"""Words that a mirror exchanges. It leaves up and down, towards and away as they are."""
+"""Words that mirroring exchanges. Up and down, towards and away stay."""
 
 
 def _pattern() -> re.Pattern[str]:
-    """Finds the words of _OPPOSITES standing alone or as humps of camelCase, not inside others (bright, leftover)."""
+    """Match the words of _OPPOSITES as words or as parts of camelCase, not inside other words (bright, leftover)."""
     lower, title, upper = ("|".join(map(case, _OPPOSITES)) for case in (str.lower, str.capitalize, str.upper))
     return re.compile(
         rf"(?<![A-Za-z])(?:{lower}|{title})(?![a-z])|(?<=[a-z])(?:{title})(?![a-z])|(?<![A-Z])(?:{upper})(?![A-Za-z])"
@@ -29,17 +29,17 @@ _WORD = _pattern()
 
 
 def flip_map(classes: Sequence[str], pairs: Iterable[tuple[str, str]] | None = None) -> tuple[int, ...]:
-    """(K,) the index of the class that each class becomes when its clip is mirrored; most stay what they are.
+    """(K,) the index of the class that each class becomes when its clip is mirrored; most stay the same.
 
-    By default two classes change places where their names differ only by the words left and right (or clockwise and
-    counterclockwise), as words of their own or parts of snake_case, hyphens or camelCase:
+    By default two classes change places where their names differ only in the words left and right (or clockwise and
+    counterclockwise), as separate words or as parts of snake_case, hyphenated or camelCase names:
     "Pushing something from left to right" ↔ "Pushing something from right to left", "turn_left" ↔ "turn_right".
-    `pairs` go before that for the classes they name; (a, a) says that a stays a.
+    `pairs` replace this rule for the classes that they name; (a, a) means that a stays a.
 
     flip_map(["nod", "turnLeft", "turnRight"]) → (0, 2, 1)
 
     Raises:
-        UserError: a pair with a class that does not exist, or a class in two pairs.
+        UserError: a pair names an unknown class, or a class is in two pairs.
     """
     index = {name: i for i, name in enumerate(classes)}
     mapped: dict[int, int] = {}
@@ -60,9 +60,9 @@ def flip_map(classes: Sequence[str], pairs: Iterable[tuple[str, str]] | None = N
 
 
 def unpaired(classes: Sequence[str], pairs: Iterable[tuple[str, str]] | None = None) -> tuple[str, ...]:
-    """The classes that speak of a side but have no counterpart to change places with, nor a pair that names them.
+    """The classes that name a side, have no counterpart, and are in none of `pairs`.
 
-    Mirrored clips of these keep their label, which may be wrong ("turn left" where no "turn right" is known).
+    Mirrored clips of these keep their label, which may be wrong ("turn left" in a data set without "turn right").
     """
     pairs = list(pairs or ())
     named = {name for pair in pairs for name in pair}
@@ -71,7 +71,7 @@ def unpaired(classes: Sequence[str], pairs: Iterable[tuple[str, str]] | None = N
 
 
 def _mirrored(name: str) -> Iterator[str]:
-    """What the counterpart of a class may be called: every word of a side exchanged at once, its case kept."""
+    """The possible names of the counterpart of a class: every word for a side is exchanged, its case is kept."""
     for choice in range(2):
 
         def swapped(word: re.Match[str], choice: int = choice) -> str:

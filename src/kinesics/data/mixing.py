@@ -1,8 +1,8 @@
-"""Mixup and cutmix: each clip of a batch mixed with another one, and its target with it.
+"""Mixup and cutmix: mix each clip of a batch with another one, and their targets too.
 
 Batches are (N, …, C, H, W), uint8 or float, with targets (N, K). Float targets become soft: each row is a weighted
-mean of two rows, so the targets of a batch sum to what they did. One weight, one pairing and one box serve the whole
-batch and all frames. An alpha of 0 leaves batch and targets as they are.
+mean of two rows, so the sum of a batch's targets stays the same. One weight, one pairing and one box are used for the
+whole batch and all frames. An alpha of 0 changes nothing.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ def mixup(batch: Tensor, targets: Tensor, alpha: float, generator: Generator) ->
 
 
 def cutmix(batch: Tensor, targets: Tensor, alpha: float, generator: Generator) -> tuple[Tensor, Tensor]:
-    """A box of each clip replaced by that of another one; targets mixed by the share of the area that each has left.
+    """Replace a box of each clip by the same box of another one; targets are mixed by the share of the area.
 
-    The box has the frame's shape and the area 1 - λ, with λ from Beta(alpha, alpha); its centre lies anywhere, and
-    what sticks out of the frame is cut off.
+    The box has the frame's shape and the area 1 - λ, with λ from Beta(alpha, alpha). Its centre can be anywhere in the
+    frame; the part outside the frame is cut off.
 
     Raises:
         ValueError: alpha is negative.
@@ -61,11 +61,11 @@ def _mixes(alpha: float) -> bool:
 
 
 def _draw(num_clips: int, alpha: float, generator: Generator) -> tuple[float, Tensor]:
-    """The share λ that each clip keeps, and (N,) the clip that it is mixed with."""
+    """The share λ that each clip keeps, and (N,) the index of the clip that it is mixed with."""
     seed = int(torch.randint(2**62, (), generator=generator))  # torch has no public Beta that takes a generator
     return float(np.random.default_rng(seed).beta(alpha, alpha)), torch.randperm(num_clips, generator=generator)
 
 
 def _span(centre: float, length: float, limit: int) -> tuple[int, int]:
-    """First and end pixel of a stretch around `centre`, cut off at 0 and `limit`."""
+    """First and end pixel of a span around `centre`, cut off at 0 and `limit`."""
     return max(0, round(centre - length / 2)), min(limit, round(centre + length / 2))

@@ -1,4 +1,4 @@
-"""What `prepare` found, as a value, as JSON and as lines for people."""
+"""The report of `prepare`: as a value, as JSON and as lines of text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kinesics.video.files import natural_key
 
 @dataclass(frozen=True)
 class Report:
-    """What `prepare` found and did. `statuses` counts clips, `classes` the usable ones of each class and split."""
+    """The findings of `prepare`. `statuses` counts clips, `classes` the usable clips of each class and split."""
 
     source: str
     format: str
@@ -32,11 +32,11 @@ class Report:
 
     @property
     def report_path(self) -> Path:
-        """Where the whole report is, as JSON."""
+        """The file of the whole report, as JSON."""
         return beside(Path(self.out), ".report.json")
 
     def of(self, severity: str) -> list[Problem]:
-        """The problems of a severity."""
+        """The problems with this severity."""
         return [problem for problem in self.problems if problem.severity == severity]
 
 
@@ -51,7 +51,7 @@ def make_report(
     on_bad: str,
     quarantine: str = "",
 ) -> Report:
-    """Count the rows; `classes` are those that the source names, with clips or without."""
+    """The report on these rows; `classes` are those that the source names, with or without clips."""
     usable = [row for row in rows if row.usable]
     names = {label for row in rows for label in row.labels} | set(classes)
     per_class: dict[str, Counter[str]] = {name: Counter() for name in sorted(names, key=natural_key)}
@@ -77,7 +77,7 @@ def make_report(
 
 
 def report_lines(report: Report) -> list[str]:
-    """The report for people, a line each: counts, splits, then errors and warnings, then what was left out."""
+    """The report as lines of text: counts, splits, errors, warnings and notes, clips that were left out."""
     most = 20
     counts = ", ".join(f"{count} {status}" for status, count in sorted(report.statuses.items()))
     lines = [
@@ -88,15 +88,15 @@ def report_lines(report: Report) -> list[str]:
     if report.folds:
         lines.append("folds: " + ", ".join(f"{name}: {count}" for name, count in report.folds.items()))
     for severity in ("error", "warning", "note"):
-        found = report.of(severity)
-        lines += [f"{severity}: {problem}" for problem in found[:most]]
-        if len(found) > most:
-            lines.append(f"{severity}: … and {len(found) - most} more in {report.report_path}")
+        problems = report.of(severity)
+        lines += [f"{severity}: {problem}" for problem in problems[:most]]
+        if len(problems) > most:
+            lines.append(f"{severity}: … and {len(problems) - most} more in {report.report_path}")
     if report.quarantine:
-        lines.append(f"{len(report.bad)} clips were set aside in {report.quarantine}")
+        lines.append(f"{len(report.bad)} clips were moved to {report.quarantine}")
     elif report.bad:
         lines.append(f"{len(report.bad)} clips stay in the manifest with their status, and are not used")
-    return [*lines, f"wrote {report.out}; all of this is in {report.report_path}"]
+    return [*lines, f"wrote {report.out}; the whole report is in {report.report_path}"]
 
 
 def beside(out: Path, ending: str) -> Path:

@@ -1,4 +1,4 @@
-"""What an earlier `prepare` left at a place: whether it is a manifest, and which of its rows are kept."""
+"""The output of an earlier `prepare`: whether a file is one, and which of its rows are kept."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Key = tuple[str, float | None, float | None]
 """The identity of a clip: the absolute path, and the start and end of a part."""
 
 
-def check_ours(out: Path) -> None:
-    """Raise UserError where `out`, or a file that goes with it, was not written by `prepare` and would be replaced."""
+def check_replaceable(out: Path) -> None:
+    """Raise UserError where `out`, or a file that goes with it, exists and was not written by `prepare`."""
     if out.is_file() and not is_manifest(out):
         raise UserError(
-            f"{out}: exists and is no manifest (its first line is not {','.join(COLUMNS)}); name another file to write"
+            f"{out}: exists and is no manifest (its first line is not {','.join(COLUMNS)}); name another file as `out`"
         )
     report = beside(out, ".report.json")
     if report.is_file() and not is_report(report):
-        raise UserError(f"{report}: exists and is no report of `prepare`; name another manifest to write")
-    aside = beside(out, ".quarantine.csv")
-    if aside.is_file() and not is_manifest(aside):
-        raise UserError(f"{aside}: exists and is no list of `prepare`; name another manifest to write")
+        raise UserError(f"{report}: exists and is no report of `prepare`; name another manifest as `out`")
+    quarantine = beside(out, ".quarantine.csv")
+    if quarantine.is_file() and not is_manifest(quarantine):
+        raise UserError(f"{quarantine}: exists and is no list of `prepare`; name another manifest as `out`")
 
 
 def is_manifest(path: Path) -> bool:
@@ -73,9 +73,9 @@ def key_of(row: Row) -> Key:
 def with_previous(
     entries: Sequence[Entry], previous: Mapping[Key, Row], out: Path
 ) -> tuple[list[Entry], list[Problem]]:
-    """The entries with the labels, splits, folds and groups of the rows before them, and what there is to say.
+    """The entries with the labels, splits, folds and groups of the earlier rows, and notes about the changes.
 
-    Rows that the source does not list stay where their file exists, and are dropped where it does not.
+    Earlier rows that the source does not list stay if their file exists; else they are dropped.
     """
     left = dict(previous)
     kept: list[Entry] = []
@@ -98,7 +98,7 @@ def with_previous(
     extra = [row for row in left.values() if row not in gone]
     kept += [Entry(row, out) for row in extra]
     num_new = sum(key_of(entry.row) not in previous for entry in entries)
-    lines = [f"{len(previous) - len(gone)} clips keep their label, split and fold of before; {num_new} are new"]
+    lines = [f"{len(previous) - len(gone)} clips keep their earlier label, split and fold; {num_new} are new"]
     if num_corrected:
         lines.append(f"{num_corrected} clips have another label in the source; the manifest's was kept")
     if extra:

@@ -1,4 +1,4 @@
-"""What is wrong with a list of clips, each finding with file and line: leaks, duplicates, contradictions, gaps."""
+"""The problems of a list of clips, each with file and line: leaks, duplicates, contradictions, gaps."""
 
 from __future__ import annotations
 
@@ -15,19 +15,20 @@ from kinesics.video.files import natural_key, on_disk
 
 Severity = Literal["error", "warning", "note"]
 FEW_CLIPS = 5
+"""A class with fewer usable clips gets a warning."""
 FEW_GROUPS = 5
-"""Test groups below which a figure says little about other groups."""
+"""With fewer test groups a figure says little about other groups."""
 FEW_TESTED = 10
-"""Test clips of a class below which its figure is uncertain."""
+"""With fewer test clips of a class its figure is uncertain."""
 MOST_NAMED = 5
-"""Clips that are gone and named in a message."""
+"""How many missing clips a message names."""
 MOST_LEFT_OUT = 20
-"""Groups up to which leaving out one at a time is advised."""
+"""Up to this many groups, leaving out one at a time is advised."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One finding. An error stops `prepare` unless bad files may be left out; a note says what was left out."""
+    """One problem. An error stops `prepare` unless `on_bad` allows it; a note only informs."""
 
     severity: Severity
     file: str
@@ -47,53 +48,54 @@ class Entry:
     file: Path
 
     def problem(self, severity: Severity, message: str) -> Problem:
-        """A finding about this clip."""
+        """A problem of this clip."""
         return Problem(severity, str(self.file), self.row.line, message)
 
     @property
     def place(self) -> str:
-        """Its place, for the text of a finding about another one."""
+        """The place of this clip, for the text of a problem of another one."""
         return f"{self.file}:{self.row.line}" if self.row.line else str(self.row.path)
 
 
-def check_there(items: Sequence[VideoItem]) -> None:
-    """Raises VideoError where files of clips are gone, with their number and the first of them."""
-    gone = [item for item in items if not on_disk(item.path).exists()]
-    if gone:
-        named = ", ".join(str(item.path) for item in gone[:MOST_NAMED])
-        more = f" and {len(gone) - MOST_NAMED} more" if len(gone) > MOST_NAMED else ""
-        raise VideoError(f"{len(gone)} of {len(items)} clips are gone: {named}{more}; `kinesics prepare` looks again")
+def check_files_exist(items: Sequence[VideoItem]) -> None:
+    """Raise VideoError where files of clips are missing; it says how many, and names the first of them."""
+    missing = [item for item in items if not on_disk(item.path).exists()]
+    if missing:
+        named = ", ".join(str(item.path) for item in missing[:MOST_NAMED])
+        more = f" and {len(missing) - MOST_NAMED} more" if len(missing) > MOST_NAMED else ""
+        text = f"{len(missing)} of {len(items)} clips are gone: {named}{more}"
+        raise VideoError(f"{text}; put them back, or run `kinesics prepare` again")
 
 
 def missing_files(entries: Iterable[Entry]) -> dict[int, Problem]:
-    """Which entries, by index, name a file or folder that is not there."""
-    found = {}
+    """The entries, by index, whose file or folder does not exist."""
+    problems = {}
     for index, entry in enumerate(entries):
         path = on_disk(Path(entry.row.path))
         if not path.exists():
-            found[index] = entry.problem("error", f"no such file: {path}")
-    return found
+            problems[index] = entry.problem("error", f"no such file: {path}")
+    return problems
 
 
 def drop_duplicates(entries: Sequence[Entry]) -> tuple[list[Entry], list[Problem]]:
-    """The entries with each clip once, and what was dropped: a warning, or an error where the two differ."""
+    """The entries with each clip once, and a problem for each dropped one: an error where the two differ."""
     first: dict[tuple[str, float | None, float | None], Entry] = {}
     problems = []
     for entry in entries:
         row = entry.row
-        known = first.setdefault((row.path, row.start_seconds, row.end_seconds), entry)
-        if known is entry:
+        earlier = first.setdefault((row.path, row.start_seconds, row.end_seconds), entry)
+        if earlier is entry:
             continue
-        for what, ours, theirs in (
-            ("label", "|".join(row.labels), "|".join(known.row.labels)),
-            ("split", row.split, known.row.split),
+        for what, value, earlier_value in (
+            ("label", "|".join(row.labels), "|".join(earlier.row.labels)),
+            ("split", row.split, earlier.row.split),
         ):
-            if ours != theirs:
-                text = f"{row.path} has the {what} '{ours}' here and '{theirs}' at {known.place}"
+            if value != earlier_value:
+                text = f"{row.path} has the {what} '{value}' here and '{earlier_value}' at {earlier.place}"
                 problems.append(entry.problem("error", f"{text}; the first was kept"))
                 break
         else:
-            problems.append(entry.problem("warning", f"{row.path} is at {known.place} already; it was taken once"))
+            problems.append(entry.problem("warning", f"{row.path} is already at {earlier.place}; it was taken once"))
     return list(first.values()), problems
 
 
@@ -124,9 +126,9 @@ def group_problems(entries: Sequence[Entry]) -> list[Problem]:
 
 
 def gap_problems(entries: Sequence[Entry], classes: Iterable[str], out: Path) -> list[Problem]:
-    """Warnings about empty splits, classes with few clips, and classes that are tested but not trained.
+    """Warnings about empty splits, classes with few clips, and classes without training clips.
 
-    `classes` are those that the source names, with clips or without.
+    `classes` are those that the source names, with or without clips.
     """
     rows = [entry.row for entry in entries if entry.row.usable]
     counts = Counter(label for row in rows for label in row.labels)
@@ -134,8 +136,8 @@ def gap_problems(entries: Sequence[Entry], classes: Iterable[str], out: Path) ->
     problems = []
 
     def warn(names: Iterable[str], text: str) -> None:
-        if found := sorted(names, key=natural_key):
-            names_text = ", ".join(found[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+        if ordered := sorted(names, key=natural_key):
+            names_text = ", ".join(ordered[:8]) + (f" and {len(ordered) - 8} more" if len(ordered) > 8 else "")
             problems.append(Problem("warning", str(out), 0, f"{text}: {names_text}"))
 
     warn((name for name in listed if not counts[name]), "no usable clip in the classes")
@@ -154,7 +156,7 @@ def gap_problems(entries: Sequence[Entry], classes: Iterable[str], out: Path) ->
 
 
 def few_problems(entries: Sequence[Entry], out: Path) -> list[Problem]:
-    """Warnings about a test split that is too small for a figure to say much: few groups, or few clips of a class."""
+    """Warnings about a test split that is too small for reliable figures: few groups, or few clips of a class."""
     rows = [entry.row for entry in entries if entry.row.usable]
     tested = [row for row in rows if row.split == "test"]
     if not tested or any(row.fold is not None for row in rows):
@@ -168,7 +170,9 @@ def few_problems(entries: Sequence[Entry], out: Path) -> list[Problem]:
         f"--out {out.stem}_folds.csv, then kinesics cross-validate"
     )
     if groups and len(groups) < FEW_GROUPS:
-        text = f"the test split has {len(groups)} of {len(all_groups)} groups; a figure of so few says little of others"
+        text = (
+            f"the test split has {len(groups)} of {len(all_groups)} groups; their figures say little about other groups"
+        )
         problems.append(Problem("warning", str(out), 0, f"{text}; {advice}"))
     counts = Counter(label for row in tested for label in row.labels)
     few = sorted((name for name in counts if counts[name] < FEW_TESTED), key=natural_key)
@@ -183,16 +187,16 @@ def _content(row: Row) -> Hashable:
 
 
 def _alike(entries: Sequence[Entry], key: Callable[[Row], Hashable]) -> list[list[Entry]]:
-    """The usable entries that share a key with another one; an empty key is no key."""
-    found: dict[Hashable, list[Entry]] = defaultdict(list)
+    """The usable entries that share a key with another one; an empty key does not count."""
+    by_key: dict[Hashable, list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.row.usable and (value := key(entry.row)):
-            found[value].append(entry)
-    return [members for members in found.values() if len(members) > 1]
+            by_key[value].append(entry)
+    return [members for members in by_key.values() if len(members) > 1]
 
 
 def _straddling(members: Sequence[Entry], what: str, severity: Severity = "error") -> list[Problem]:
-    """One problem for each split beyond the first that the members are in."""
+    """One problem for each split of the members after the first split."""
     first = next((entry for entry in members if entry.row.split), None)
     if first is None:
         return []

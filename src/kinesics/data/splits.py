@@ -1,6 +1,6 @@
 """Splits and folds without leakage: clips of one group, of one file or with the same content stay together.
 
-Pure functions from rows to rows. The same seed and rows give the same answer, in any order of the rows.
+Pure functions from rows to rows. The same seed and rows give the same result, in any order of the rows.
 """
 
 from __future__ import annotations
@@ -31,17 +31,17 @@ def assign_split(
     *,
     keep: bool = False,
 ) -> list[Row]:
-    """The rows with train, val or test: the shares are met as closely as whole groups allow, in each class.
+    """The rows with train, val or test: in each class, the shares are as close as whole groups allow.
 
-    keep: rows that have a split keep it, and what must stay together with them follows them.
-    Rows that are not usable belong to no split. With `by="group"` every usable row must have a group; with "random"
+    keep: rows that have a split keep it, and rows that must stay together with them get the same.
+    Rows that are not usable get no split. With `by="group"` every usable row must have a group; with "random"
     rows without one are groups of one.
 
     Raises:
-        UserError: the shares are not possible, there are fewer groups than splits, a class would not be trained.
+        UserError: the shares are invalid, there are fewer groups than splits, or a class would have no training clip.
     """
     if by not in ("random", "group"):
-        raise UserError(f"splits are assigned by random or group, not by '{by}'")
+        raise UserError(f"expected a split by random or group, found '{by}'")
     if not (0 <= val < 1 and 0 <= test < 1 and val + test < 1):
         raise UserError(f"the shares val {val:g} and test {test:g} leave nothing to train on; expected a sum below 1")
     used = [index for index, row in enumerate(rows) if row.usable]
@@ -53,29 +53,30 @@ def assign_split(
     shares = [shares_by_name[name] for name in names]
     units = _units([rows[i] for i in used])
     if len(units) < len(names):
-        kind = "groups" if by == "group" else "clips that may be parted"
-        raise UserError(f"{len(units)} {kind} cannot be parted into {', '.join(names)}; expected at least {len(names)}")
+        kind = "groups" if by == "group" else "clips that may be separated"
+        text = f"{len(units)} {kind} cannot be divided into {', '.join(names)}"
+        raise UserError(f"{text}; expected at least {len(names)}")
     fixed = _fixed([names.index(rows[i].split) if keep and rows[i].split else None for i in used], units)
     chosen = _distribute([rows[i] for i in used], units, shares, seed, trained=0, fixed=fixed)
-    made = [dataclasses.replace(row, split="") for row in rows]
+    assigned = [dataclasses.replace(row, split="") for row in rows]
     for index, bucket in zip(used, chosen, strict=True):
         split = rows[index].split if keep and rows[index].split else names[bucket]
-        made[index] = dataclasses.replace(rows[index], split=split)
-    trained = {label for row in made if row.split == "train" for label in row.labels}
+        assigned[index] = dataclasses.replace(rows[index], split=split)
+    trained = {label for row in assigned if row.split == "train" for label in row.labels}
     if untrained := [name for name in class_names(rows[i] for i in used) if name not in trained]:
-        raise UserError(f"no clip of the class '{untrained[0]}' would be trained on; expected more groups that show it")
-    return made
+        raise UserError(f"no clip of the class '{untrained[0]}' would be in train; expected the class in more groups")
+    return assigned
 
 
 def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0, *, keep: bool = False) -> list[Row]:
-    """The rows with a fold from 0: `folds` many with the classes spread evenly, or one for each group.
+    """The rows with a fold from 0: `folds` folds with the classes spread evenly, or one fold per group.
 
-    keep: rows that have a fold keep it, and what must stay together with them follows them.
+    keep: rows that have a fold keep it, and rows that must stay together with them get the same.
     Rows that are not usable get none. Leave-one-group-out numbers the groups in natural order.
 
     Raises:
-        UserError: fewer groups than folds, a row without a group to leave out, or a class that lies in one fold only
-            (so that it would be tested by a model that never saw it).
+        UserError: there are fewer groups than folds, a row to leave out has no group, or a class is in only one fold (a
+            model would be tested on it without training on it).
     """
     used = [index for index, row in enumerate(rows) if row.usable]
     clips = [rows[i] for i in used]
@@ -91,10 +92,12 @@ def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0, *, keep: 
         if folds < 2:
             raise UserError(f"{folds} folds; expected at least 2, or {LEAVE_ONE_GROUP_OUT}")
         if len(units) < folds:
-            raise UserError(f"{len(units)} groups cannot be parted into {folds} folds")
+            raise UserError(
+                f"{len(units)} groups cannot be divided into {folds} folds; expected at least as many groups"
+            )
         before = [row.fold if keep else None for row in clips]
         if too_high := [fold for fold in before if fold is not None and fold >= folds]:
-            raise UserError(f"a clip is in fold {too_high[0]}, expected folds 0 to {folds - 1}: assign all folds anew")
+            raise UserError(f"a clip is in fold {too_high[0]}, expected folds 0 to {folds - 1}; set reassign")
         chosen = _distribute(clips, units, [1 / folds] * folds, seed, fixed=_fixed(before, units))
     else:
         raise UserError(f"'{folds}' folds; expected a number or {LEAVE_ONE_GROUP_OUT}")
@@ -108,15 +111,15 @@ def assign_folds(rows: Sequence[Row], folds: int | str, seed: int = 0, *, keep: 
                 f"all clips of the class '{label}' are in fold {min(seen[label])}, so no model that is tested on it"
                 " would be trained on it; expected the class in more groups"
             )
-    made = [dataclasses.replace(row, fold=None) for row in rows]
+    assigned = [dataclasses.replace(row, fold=None) for row in rows]
     for index, fold in zip(used, chosen, strict=True):
         before_fold = rows[index].fold if keep else None
-        made[index] = dataclasses.replace(rows[index], fold=fold if before_fold is None else before_fold)
-    return made
+        assigned[index] = dataclasses.replace(rows[index], fold=fold if before_fold is None else before_fold)
+    return assigned
 
 
 def _one_fold_each(clips: Sequence[Row], units: list[list[int]], keep: bool) -> list[int]:
-    """A fold for each clip: those that its unit has already, else the next free numbers in natural order of groups."""
+    """A fold for each clip: that of its unit if it has one, else the next free number in natural order of groups."""
     chosen = [0] * len(clips)
     fixed = _fixed([row.fold if keep else None for row in clips], units)
     free = (fold for fold in itertools.count() if fold not in set(fixed.values()))
@@ -129,8 +132,8 @@ def _one_fold_each(clips: Sequence[Row], units: list[list[int]], keep: bool) -> 
 
 def _fixed(buckets: Sequence[int | None], units: list[list[int]]) -> dict[int, int]:
     """The bucket of each unit that holds a row with a bucket: that of its first such row."""
-    found = {u: next((buckets[i] for i in unit if buckets[i] is not None), None) for u, unit in enumerate(units)}
-    return {u: bucket for u, bucket in found.items() if bucket is not None}
+    first = {u: next((buckets[i] for i in unit if buckets[i] is not None), None) for u, unit in enumerate(units)}
+    return {u: bucket for u, bucket in first.items() if bucket is not None}
 
 
 def _need_groups(rows: Iterable[Row]) -> None:
@@ -140,7 +143,7 @@ def _need_groups(rows: Iterable[Row]) -> None:
 
 
 def _units(rows: Sequence[Row]) -> list[list[int]]:
-    """The rows that must stay together, as lists of indices: joined by group, file or content, in a chain if need be.
+    """The rows that must stay together, as lists of indices: linked by group, file or content, also through others.
 
     The order does not depend on the rows' order.
     """
@@ -171,11 +174,11 @@ def _distribute(
     trained: int | None = None,
     fixed: Mapping[int, int] | None = None,
 ) -> list[int]:
-    """A bucket for each row, with every class shared out as `shares` say, as closely as whole units allow.
+    """A bucket for each row, with every class divided by `shares`, as closely as whole units allow.
 
-    Greedy: units of rare classes first, then large ones, each to the bucket where the sum of squared deviations (of
-    classes and of sizes, each relative to its total) grows least; then empty buckets take the unit that costs least.
-    A bucket `trained` gives up no unit that holds the last of a class. fixed: units whose bucket is settled.
+    Greedy: units of rare classes first, then large ones. Each goes to the bucket where the sum of squared deviations
+    (of classes and of sizes, each relative to its total) grows least. Then each empty bucket takes the unit that costs
+    least. The bucket `trained` gives up no unit that holds the last clip of a class. fixed: units with a given bucket.
     """
     fixed = fixed or {}
     labels = {name: i for i, name in enumerate(class_names(rows))}
@@ -187,7 +190,7 @@ def _distribute(
         counts[u, -1] = len(unit)
     totals = counts.sum(0)
     weights = 1 / np.maximum(totals, 1)
-    weights[-1] *= 0.1  # sizes decide between buckets that serve the classes equally
+    weights[-1] *= 0.1  # sizes decide between buckets that are equally good for the classes
     rarity = [totals[np.flatnonzero(row[:-1])].min(initial=np.inf) for row in counts]
     shuffled = np.random.default_rng(seed).permutation(len(units)).tolist()
     order = sorted(shuffled, key=lambda u: (rarity[u], -counts[u, -1]))
@@ -219,7 +222,7 @@ def _fill(
     trained: int | None,
     fixed: Mapping[int, int],
 ) -> None:
-    """Move the unit whose change of place costs least into an empty bucket; its old one keeps another."""
+    """Move the unit that costs least into an empty bucket; its old bucket keeps at least one unit."""
     best: tuple[float, int] | None = None
     for u, old in enumerate(buckets.tolist()):
         if u in fixed or (buckets == old).sum() < 2:
@@ -233,7 +236,7 @@ def _fill(
         if best is None or after - before < best[0]:
             best = (float(after - before), u)
     if best is None:
-        raise UserError("too few clips or groups to part: a split or fold would stay empty, or a class untrained")
+        raise UserError("too few clips or groups: a split or fold would stay empty, or a class untrained")
     u = best[1]
     need[buckets[u]] += counts[u]
     need[bucket] -= counts[u]

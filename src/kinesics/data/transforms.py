@@ -1,11 +1,11 @@
 """Augmentation and test crops of clips: uint8 (T, C, H, W) in and out, one draw for all frames of a clip.
 
-Chance comes from the generator that is given and from nothing else. Clips of stacked frames have C = 3·F channels and
-are treated alike. Optical flow (C = 2·F) is known by its name: mirrored, its x components change their sign too, and it
-has no colours to jitter.
+Random numbers come only from the given generator. Clips of stacked frames have C = 3·F channels and are treated the
+same way. Optical flow (C = 2·F) is named by `modality`: when it is mirrored, its x components also change their sign,
+and it has no colours to jitter.
 
-Crops are boxes (top, left, height, width) of the frame, and are resized straight to what the network sees: bilinear
-with antialiasing, on uint8, which torch does without a float copy.
+Crops are boxes (top, left, height, width) of the frame. They are resized directly to the size that the network sees:
+bilinear with antialiasing, on uint8, which torch does without a float copy.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ FIXED_OFFSETS = (
 )
 """Where TSN's crops may lie: (down, right) in quarters of the free space."""
 AREA = (0.25, 1.0)
-"""Share of the frame that a random resized crop covers. Image training goes down to 0.08, which loses small actions."""
+"""Share of the frame that a random resized crop covers. At 0.08, as for images, small actions would be lost."""
 ASPECT = (3 / 4, 4 / 3)
 """Width over height of a random resized crop."""
 ERASED_AREA = (0.02, 1 / 3)
@@ -56,10 +56,10 @@ class TrainTransform:
     def __post_init__(self) -> None:
         _check(self.input.size, self.input.resize)
         if self.input.modality == "flow" and self.input.color_jitter > 0:
-            raise UserError("flow has no colours: set color_jitter to 0")
+            raise UserError("flow has no colours; set color_jitter to 0")
         mirrored_twice = [self.flip_map[i] if 0 <= i < len(self.flip_map) else -1 for i in self.flip_map]
         if mirrored_twice != list(range(len(self.flip_map))):
-            raise ValueError("a flip map must lead each class back to itself when applied twice")
+            raise ValueError("a flip map applied twice must give each class itself")
 
     def __call__(self, clip_TCHW: Tensor, target: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
         settings = self.input
@@ -80,10 +80,10 @@ class TrainTransform:
 
 
 def train_transform(input: InputConfig, flip_map: Sequence[int]) -> TrainTransform:
-    """The augmentation that `input` asks for, as a callable (clip, target, generator) → (clip, target).
+    """The augmentation by the settings `input`, as a callable (clip, target, generator) → (clip, target).
 
     Raises:
-        UserError: the crop is larger than the frames are.
+        UserError: the crop is larger than the frames.
     """
     return TrainTransform(input, tuple(flip_map))
 
@@ -91,11 +91,12 @@ def train_transform(input: InputConfig, flip_map: Sequence[int]) -> TrainTransfo
 def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int, modality: Modality = "rgb") -> Tensor:
     """(T, C, H, W) → (crops, T, C, size, size): the square crops of a test, of frames whose short side is `resize`.
 
-    1: the centre. 3: the two ends and the centre of the longer side. 10: the four corners, the centre, and the mirrors
-    of these five in the same order. Frames of another short side are resized first.
+    1: the centre. 3: the two ends and the centre of the longer side. 10: the four corners, the centre, and the mirror
+    images of these five in the same order. Frames of another short side are resized first.
 
     Raises:
-        ValueError: another number of crops. UserError: `size` is larger than `resize`.
+        ValueError: `crops` is another number.
+        UserError: `size` is larger than `resize`.
     """
     _check(size, resize)
     clip = _short_side(clip_TCHW, resize)
@@ -110,19 +111,19 @@ def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int, modalit
     elif crops == 10:
         corners = [(0, 0), (0, right), (down, 0), (down, right), centre]
     else:
-        raise ValueError(f"a test has 1, 3 or 10 crops, not {crops}")
+        raise ValueError(f"expected 1, 3 or 10 crops, found {crops}")
     views = torch.stack([clip[..., top : top + size, left : left + size] for top, left in corners])
     return torch.cat([views, mirrored(views, modality)]) if crops == 10 else views
 
 
-test_crops.__test__ = False  # type: ignore[attr-defined]  # not a test case, though pytest would take the name for one
+test_crops.__test__ = False  # type: ignore[attr-defined]  # not a test case, although pytest would collect the name
 
 
 def multi_scale_box(height: int, width: int, size: int, generator: Generator) -> Box:
     """TSN's corner and multi-scale crop: sides from SCALES of the short side, at one of 13 fixed places.
 
-    Sides within 2 pixels of `size` become `size`, which then needs no resizing. Places reach the frame's very edge;
-    the published code rounds them down to up to 3 pixels short of it.
+    Sides within 2 pixels of `size` become `size`, which needs no resizing. Places reach the frame's edge; the published
+    code rounds them down and stops up to 3 pixels before it.
 
     Source: TSN (Wang et al. 2016), section 3.2, with the 13 places of its code (`more_fix_crop`).
     """
@@ -142,11 +143,11 @@ def resized_box(
     area: tuple[float, float] = AREA,
     aspect: tuple[float, float] = ASPECT,
 ) -> Box:
-    """A random box of a share of the frame in `area` and of a width over height in `aspect` (even in the logarithm).
+    """A random box of a share of the frame in `area` and of a width over height in `aspect` (uniform in the logarithm).
 
-    Ten draws are tried; where none fits, the largest box in the middle with an aspect in range is taken.
+    Ten draws are tried; where none fits, it is the largest box in the middle with an aspect in range.
 
-    Source: Szegedy et al. 2015, section 6, in the form that torchvision made usual.
+    Source: Szegedy et al. 2015, section 6, in torchvision's form.
     """
     for _ in range(10):
         box = _random_box(height, width, area, aspect, generator)
@@ -165,11 +166,11 @@ def resized(clip_TCHW: Tensor, box: Box, size: int) -> Tensor:
 
 
 def mirrored(clips: Tensor, modality: Modality) -> Tensor:
-    """(…, C, H, W) uint8 as in a mirror; of flow, whose every other channel is movement to the right, with its sign."""
-    turned = clips.flip(-1)
+    """(…, C, H, W) uint8, mirrored. In flow every other channel is movement to the right: its sign changes too."""
+    flipped = clips.flip(-1)
     if modality == "flow":
-        turned[..., 0::2, :, :] = (256 - turned[..., 0::2, :, :].to(torch.int16)).clamp_max(255).to(torch.uint8)
-    return turned
+        flipped[..., 0::2, :, :] = (256 - flipped[..., 0::2, :, :].to(torch.int16)).clamp_max(255).to(torch.uint8)
+    return flipped
 
 
 def random_flip(
@@ -179,13 +180,15 @@ def random_flip(
     generator: Generator,
     modality: Modality = "rgb",
 ) -> tuple[Tensor, Tensor]:
-    """Mirror half of the clips; the target's classes go where `flip_map` sends them.
+    """Mirror half of the clips, and move their target's classes by `flip_map`.
 
     Raises:
         ValueError: the target has another number of classes than the map.
     """
     if target.shape[-1] != len(flip_map):
-        raise ValueError(f"a flip map of {len(flip_map)} classes does not fit a target of {target.shape[-1]}")
+        raise ValueError(
+            f"the flip map has {len(flip_map)} classes, the target {target.shape[-1]}; expected the same number"
+        )
     if float(torch.rand((), generator=generator)) >= 0.5:
         return clip_TCHW, target
     return mirrored(clip_TCHW, modality), target[..., torch.tensor(flip_map, dtype=torch.int64)]
@@ -195,14 +198,14 @@ def color_jitter(clip_TCHW: Tensor, strength: float, generator: Generator) -> Te
     """Brightness, contrast and saturation times one factor each in 1 ± strength, the same in all frames.
 
     Contrast pivots on the mean grey of the whole clip, saturation on each pixel's own grey. The three are applied as
-    one linear map of the colours and rounded once.
+    one linear map of the colours, and the result is rounded once.
 
     Raises:
         ValueError: the channels are not RGB frames.
     """
     num_steps, num_channels, height, width = clip_TCHW.shape
     if num_channels % 3:
-        raise ValueError(f"colours can be jittered of RGB frames, not of {num_channels} channels")
+        raise ValueError(f"color jitter: expected RGB frames (3 channels each), found {num_channels} channels")
     low = max(0.0, 1 - strength)
     factors = low + torch.rand(3, generator=generator, dtype=torch.float64) * (1 + strength - low)
     brightness, contrast, saturation = factors.tolist()
@@ -210,9 +213,9 @@ def color_jitter(clip_TCHW: Tensor, strength: float, generator: Generator) -> Te
     frames = clip_TCHW.reshape(num_steps * num_channels // 3, 3, height, width)
     means = torch.stack([frame.float().mean((1, 2)) for frame in frames]).mean(0).tolist()
     mean_grey = sum(weight * mean for weight, mean in zip(LUMA, means, strict=True))
-    offset = brightness * (1 - contrast) * mean_grey + 0.5  # half a step, since the cast cuts
+    offset = brightness * (1 - contrast) * mean_grey + 0.5  # half a step, since the cast rounds down
     jittered = torch.empty_like(frames)
-    for frame, out in zip(frames, jittered, strict=True):  # frame by frame stays in the cache: 3 times faster
+    for frame, out in zip(frames, jittered, strict=True):  # frame by frame the data stays in the cache: 3 times faster
         colors = frame.float()
         grey = (colors[0] * LUMA[0]).add_(colors[1], alpha=LUMA[1]).add_(colors[2], alpha=LUMA[2])
         shared = grey.mul_(gain * (1 - saturation)).add_(offset)
@@ -223,7 +226,7 @@ def color_jitter(clip_TCHW: Tensor, strength: float, generator: Generator) -> Te
 def random_erasing(clip_TCHW: Tensor, probability: float, generator: Generator) -> Tensor:
     """With `probability`, one rectangle filled with noise, at the same place and with the same noise in all frames.
 
-    Source: Zhong et al. 2020, with random values; noise that changed between frames would look like motion.
+    Source: Zhong et al. 2020, with random values; noise that changes between frames would look like motion.
     """
     if float(torch.rand((), generator=generator)) >= probability:
         return clip_TCHW
@@ -243,9 +246,7 @@ def random_erasing(clip_TCHW: Tensor, probability: float, generator: Generator) 
 
 def _check(size: int, resize: int) -> None:
     if size > resize:
-        raise UserError(
-            f"crops of {size} pixels need frames resized to as much: set resize to {size} or more, not {resize}"
-        )
+        raise UserError(f"crops of {size} pixels do not fit frames resized to {resize}; set resize to {size} or more")
 
 
 def _draw(num_choices: int, generator: Generator) -> int:
@@ -266,7 +267,7 @@ def _random_box(
 
 
 def _short_side(clip_TCHW: Tensor, resize: int) -> Tensor:
-    """The clip with its short side at `resize` and its proportions kept to the pixel."""
+    """The clip with its short side at `resize` and its aspect ratio kept."""
     height, width = clip_TCHW.shape[-2:]
     short = min(height, width)
     return _interpolated(

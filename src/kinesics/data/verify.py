@@ -1,4 +1,4 @@
-"""Decode every file whole, in processes that may crash or hang, and say of each what came of it."""
+"""Decode every file whole, in processes that may crash or hang, and return the result for each."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ def verify(
     listener: Listener | None = None,
     check: str = DECODE_WHOLE,
 ) -> list[Check]:
-    """What decoding the file of each row gave, in their order. The paths of the rows are absolute.
+    """The results of decoding the file of each row, in the order of the rows. Their paths are absolute.
 
-    A file that crashes its process or needs too much memory gets the status `error`, one over its time `timeout`, with
-    the reason, and the work goes on in a new process. `limits.timeout_seconds` is processor time; each megabyte of a
-    file and each decoded frame add to it. With a `journal`, files that it holds unchanged are not decoded again. An
-    interrupt ends the processes and leaves the journal to go on from. `check` names the function that decodes, as
-    module:function.
+    A file that crashes its process or needs too much memory gets the status `error`, and a file that takes too long
+    gets `timeout`, with the reason. The work goes on in a new process. `limits.timeout_seconds` is processor time; each
+    megabyte of a file and each decoded frame add to it. With a `journal`, files that are in it and have not changed are
+    not decoded again. An interrupt ends the processes; the next call goes on from the journal. `check` names the
+    function that decodes, as module:function.
 
     Raises:
         KinesicsError: the decoding processes do not start, or the journal cannot be written.
     """
     limits = limits or Limits()
-    task = _DecodeFile(imported(check), limits.max_pixels)
+    task = _DecodeFile(load_function(check), limits.max_pixels)
     results: dict[int, Check] = {}
     jobs: list[_Job] = []
-    with Journal(journal, check, limits) as known:
+    with Journal(journal, check, limits) as earlier:
         for index, row in enumerate(rows):
             key, num_bytes = fingerprint(row)
-            if (before := known.get(key)) is not None:
+            if (before := earlier.get(key)) is not None:
                 results[index] = before
             else:
                 jobs.append(_Job(index, row, key, num_bytes))
@@ -58,7 +58,7 @@ def verify(
         with closing(pool.results(jobs, in_order=False)) as answers:
             for job, answer in answers:
                 results[job.index] = _as_check(answer)
-                known.add(job.key, results[job.index])
+                earlier.add(job.key, results[job.index])
                 listener.advance("checking", len(results), len(rows), on_disk(Path(job.row.path)).name)
     return [results[index] for index in range(len(rows))]
 
@@ -77,7 +77,7 @@ def _extra_seconds(job: _Job) -> float:
 
 @dataclass(frozen=True)
 class _DecodeFile:
-    """What a process does with a job."""
+    """The task of a worker process: decode the file of a job."""
 
     function: Callable[..., Check]
     max_pixels: int | None
@@ -95,14 +95,14 @@ class _DecodeFile:
         )
 
 
-def imported(name: str) -> Callable[..., Check]:
-    """The function that `module:function` names. Raises KinesicsError where there is none."""
+def load_function(name: str) -> Callable[..., Check]:
+    """The function named `module:function`. Raises KinesicsError where it does not exist."""
     module, _, function = name.partition(":")
     try:
-        found: Callable[..., Check] = getattr(importlib.import_module(module), function)
+        function_object: Callable[..., Check] = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise KinesicsError(f"check '{name}': {error}; expected module:function") from error
-    return found
+    return function_object
 
 
 def _as_check(answer: Check | KinesicsError) -> Check:

@@ -1,4 +1,4 @@
-"""A folder of optical flow: what it holds, and the flow of a manifest's videos in it."""
+"""A folder of optical flow: its settings, and the flow of a manifest's videos in it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from kinesics.version import __version__
 from kinesics.video.flow_file import SUFFIX, read_info
 
 INDEX = "flow.json"
-SHOWN = 5
+NUM_NAMED = 5
+"""How many videos without flow a message names."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class FlowSettings:
     """How the flow in a folder was made.
 
     method: see `flow.methods`. bound: the largest movement kept, in pixels. short_side: of the pictures that it was
-    computed on, in pixels. warp: whether the camera's movement was taken out.
+    computed on, in pixels. warp: whether the camera's movement was removed.
     """
 
     method: str = "tvl1"
@@ -40,14 +41,14 @@ class FlowSettings:
         if self.method not in METHODS:
             raise unknown("flow method", self.method, METHODS)
         if not 0 < self.bound <= 1000:
-            raise UserError(f"flow needs a bound above 0 and up to 1000 pixels, found {self.bound:g}")
+            raise UserError(f"flow: expected a bound above 0 and up to 1000 pixels, found {self.bound:g}")
         if self.short_side < 16:
-            raise UserError(f"flow needs pictures of 16 pixels or more, found short_side {self.short_side}")
+            raise UserError(f"flow: expected a short_side of 16 pixels or more, found {self.short_side}")
 
     def differences(self, other: FlowSettings) -> str:
-        """What `other` has that these have not, in words; empty where they are alike."""
-        mine = asdict(self)
-        return ", ".join(f"{name} {value}" for name, value in asdict(other).items() if value != mine[name])
+        """The settings of `other` that differ from these, as text; empty where none do."""
+        values = asdict(self)
+        return ", ".join(f"{name} {value}" for name, value in asdict(other).items() if value != values[name])
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class FlowFolder:
 
     @staticmethod
     def open(path: Path) -> FlowFolder:
-        """Raises UserError where `path` is no such folder."""
+        """The folder at `path`. Raises UserError where it is no such folder."""
         index = path / INDEX
         text = read_text(index, "a folder of flow, as `kinesics flow set.csv --out FOLDER` writes it")
         try:
@@ -67,42 +68,45 @@ class FlowFolder:
             values.pop("version", None)
             return FlowFolder(path, from_dict(FlowSettings, values, str(index)))
         except (ValueError, AttributeError, TypeError) as error:
-            raise UserError(f"{index}: not the settings of a folder of flow ({error})") from error
+            raise UserError(
+                f"{index}: not the settings of a flow folder ({error}); expected a file that `kinesics flow` wrote"
+            ) from error
 
     @staticmethod
     def make(path: Path, settings: FlowSettings) -> FlowFolder:
-        """The folder for flow of these settings, new or begun. Raises UserError where it holds flow of others."""
+        """The folder for flow of these settings, new or begun. Raises UserError where it has other settings."""
         if not (path / INDEX).is_file():
             write_json(path / INDEX, {**asdict(settings), "version": __version__})
-        found = FlowFolder.open(path)
-        if other := settings.differences(found.settings):
-            raise UserError(f"{path}: holds flow of {other}; name another folder with --out")
-        return found
+        folder = FlowFolder.open(path)
+        if other := settings.differences(folder.settings):
+            raise UserError(f"{path}: holds flow of {other}; name another folder as `out`")
+        return folder
 
     def file(self, id: str) -> Path:
-        """Where a video's flow lies: its name and a digest of its id, which may hold folders and times."""
+        """The file of a video's flow: named by the video and a digest of its id, which may hold folders and times."""
         return self.path / f"{Path(id).stem}-{hashlib.sha256(id.encode()).hexdigest()[:12]}{SUFFIX}"
 
     def problem(self, id: str) -> str:
-        """Why there is no flow of a video, or "" where there is."""
-        file, wanted = self.file(id), self.settings
+        """Why the flow of a video is missing or cannot be used, or "" where it can."""
+        file = self.file(id)
         if not file.is_file():
             return "missing"
         try:
             info = read_info(file)
         except VideoError as error:
             return str(error)
-        found = FlowSettings(info.method, info.bound, min(info.height, info.width), info.warped)
-        other = wanted.differences(found)
+        other = self.settings.differences(
+            FlowSettings(info.method, info.bound, min(info.height, info.width), info.warped)
+        )
         return f"{file.name} holds {other}" if other else "" if info.id == id else f"{file.name} is of {info.id}"
 
     def items(self, items: Sequence[VideoItem]) -> list[VideoItem]:
-        """The same items with the flow in the place of the frames. Raises UserError naming those that have none."""
+        """The items with flow files in place of their videos. Raises UserError that names the items without flow."""
         problems = [(item.id, problem) for item in items if (problem := self.problem(item.id))]
         if problems:
-            said = "; ".join(f"{id}: {problem}" for id, problem in problems[:SHOWN])
-            more = f" and {len(problems) - SHOWN} more" if len(problems) > SHOWN else ""
-            raise UserError(f"{self.path}: no flow of {len(problems)} of {len(items)} videos: {said}{more}")
+            named = "; ".join(f"{id}: {problem}" for id, problem in problems[:NUM_NAMED])
+            more = f" and {len(problems) - NUM_NAMED} more" if len(problems) > NUM_NAMED else ""
+            raise UserError(f"{self.path}: no flow of {len(problems)} of {len(items)} videos: {named}{more}")
         return [
             replace(item, path=self.file(item.id), start_seconds=None, end_seconds=None, is_partial=False, is_flow=True)
             for item in items

@@ -1,4 +1,4 @@
-"""Optical flow of a video as it is asked for: what a model of flow looks at where none was extracted."""
+"""Optical flow of a video, computed when it is needed: for a model of flow, where no flow was extracted."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from kinesics.video.flow_file import STILL, quantised
 
 
 class LiveFlow:
-    """A VideoReader of the flow between the frames of another: the values that `kinesics flow` would have written.
+    """A VideoReader of the flow between the frames of another reader: the same values as `kinesics flow` writes.
 
-    reader: opened at the short side of `settings`. short_side: of the flow that is given, see `FlowReader`.
+    reader: opened at the short side of `settings`. short_side: of the flow that it gives, see `FlowReader`.
     """
 
     def __init__(self, reader: VideoReader, settings: FlowSettings, short_side: int | None = None) -> None:
@@ -37,8 +37,8 @@ class LiveFlow:
         step = pairs_at_once(*first.shape[1:])
         size, flows = (self.height, self.width), []
         for at in range(0, len(first), step):
-            found, _ = flow_between(first[at : at + step], second[at : at + step], self.settings)
-            flows += [resized(quantised(flow, self.settings.bound), size) for flow in found]
+            flow_NHW2, _ = flow_between(first[at : at + step], second[at : at + step], self.settings)
+            flows += [resized(quantised(flow, self.settings.bound), size) for flow in flow_NHW2]
         return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2)[places]
 
     def seconds_at(self, indices: Tensor) -> Tensor:
@@ -51,6 +51,6 @@ class LiveFlow:
 
 
 def flow_between(first: Gray, second: Gray, settings: FlowSettings, device: str = "cpu") -> tuple[Flow, list[bool]]:
-    """(N, H, W) twice → flow (N, H, W, 2) as the settings say, and in which pairs a camera's movement was found."""
+    """(N, H, W) twice → flow (N, H, W, 2), and for each pair of warped flow whether it has a homography."""
     estimate = estimator(settings.method, device)
     return warped_flow(first, second, estimate) if settings.warp else (estimate(first, second), [])

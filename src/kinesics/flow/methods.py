@@ -23,13 +23,13 @@ Flow = npt.NDArray[np.float32]
 Estimator = Callable[[Gray, Gray], Flow]
 """(N, H, W) twice → (N, H, W, 2)."""
 CACHE_PIXELS, GPU_PIXELS = 400_000, 12_000_000
-"""Of the pairs that one call should get: what fits a CPU's cache, four pairs of 256 × 340; what keeps a GPU busy."""
+"""Pixels of the pairs in one call: as many as fit a CPU's cache (four pairs of 256 × 340), or keep a GPU busy."""
 
 
 def tvl1(device: str = "cpu") -> Estimator:
     """TV-L1 of many pairs at once, on a CPU or a GPU; see `flow.tvl1`.
 
-    On a CPU that cannot compile it is OpenCV's, with the same settings and the same answer.
+    Where a CPU's machine cannot compile, it is OpenCV's with the same settings: the result is the same.
     """
     if device == "cpu" and compiled_step(device) is None:
         return tvl1_by_opencv(TVL1Settings())
@@ -42,27 +42,28 @@ def tvl1(device: str = "cpu") -> Estimator:
 
 
 def tvl1_by_opencv(settings: TVL1Settings | None = None) -> Estimator:
-    """OpenCV's TV-L1 with its own settings, as TSN and STP took it, or with ours."""
-    needs_contributed()
-    made = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]
+    """OpenCV's TV-L1 with its own settings, as in TSN and STP, or with the given ones."""
+    check_contributed()
+    solver = cv2.optflow.DualTVL1OpticalFlow_create()  # type: ignore[attr-defined]
     if settings:
-        made.setTau(settings.tau)
-        made.setLambda(settings.lam)
-        made.setTheta(settings.theta)
-        made.setScalesNumber(settings.scales)
-        made.setScaleStep(settings.scale_step)
-        made.setWarpingsNumber(settings.warps)
-        made.setInnerIterations(settings.iterations)
-        made.setOuterIterations(1)
-        made.setMedianFiltering(1)  # of one pixel: none
-        made.setEpsilon(0)
-    return pair_by_pair(lambda first, second: made.calc(first, second, None))
+        solver.setTau(settings.tau)
+        solver.setLambda(settings.lam)
+        solver.setTheta(settings.theta)
+        solver.setScalesNumber(settings.scales)
+        solver.setScaleStep(settings.scale_step)
+        solver.setWarpingsNumber(settings.warps)
+        solver.setInnerIterations(settings.iterations)
+        solver.setOuterIterations(1)
+        solver.setMedianFiltering(1)  # a window of one pixel: no filter
+        solver.setEpsilon(0)
+    return pair_by_pair(lambda first, second: solver.calc(first, second, None))
 
 
 def dis() -> Estimator:
-    """Dense inverse search, medium preset: the quickest, and nearly as exact.
+    """Dense inverse search, medium preset: the fastest, and nearly as exact.
 
-    In one thread and each time anew: OpenCV's answer depends on the number of threads, and on the pair before.
+    It runs in one thread, and each pair gets a new object: OpenCV's result depends on the number of threads and on the
+    pair before.
 
     Source: Kroeger et al., ECCV 2016.
     """
@@ -71,8 +72,8 @@ def dis() -> Estimator:
         threads = cv2.getNumThreads()
         cv2.setNumThreads(1)
         try:
-            made = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
-            return made.calc(first, second, None)
+            solver = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)  # type: ignore[attr-defined]
+            return solver.calc(first, second, None)
         finally:
             cv2.setNumThreads(threads)
 
@@ -80,7 +81,7 @@ def dis() -> Estimator:
 
 
 def farneback() -> Estimator:
-    """Polynomial expansion: 3 levels of half the size, windows of 15, 3 iterations.
+    """Polynomial expansion: 3 levels, each half the size of the one before, windows of 15, 3 iterations.
 
     Source: Farnebäck, SCIA 2003.
     """
@@ -97,7 +98,7 @@ def pair_by_pair(flow_of: Callable[[Gray, Gray], Any]) -> Estimator:
 
 
 def pairs_at_once(height: int, width: int, device: str = "cpu") -> int:
-    """How many pairs of pictures of a size an estimator should get in one call."""
+    """How many pairs of pictures of this size an estimator should get in one call."""
     return max(1, (CACHE_PIXELS if device == "cpu" else GPU_PIXELS) // (height * width))
 
 
@@ -108,10 +109,12 @@ def grey(frames_THWC: npt.NDArray[np.uint8]) -> Gray:
     )
 
 
-def needs_contributed() -> None:
+def check_contributed() -> None:
     """Raises UserError where this OpenCV was built without TV-L1."""
     if not hasattr(cv2, "optflow"):
-        raise UserError("this TV-L1 is in OpenCV's contributed modules: pip install opencv-contrib-python-headless")
+        raise UserError(
+            "TV-L1 is in OpenCV's contributed modules, which are missing: pip install opencv-contrib-python-headless"
+        )
 
 
 Method = Literal["tvl1", "tvl1_opencv", "dis", "farneback"]
@@ -125,11 +128,12 @@ METHODS: dict[str, Callable[[], Estimator]] = {
 
 @functools.cache
 def estimator(method: str, device: str = "cpu") -> Estimator:
-    """The method called `method`, ready for pairs of pictures, made once a process: tvl1 is compiled first.
+    """The method `method`, ready for pairs of pictures; made once per process, since tvl1 is compiled first.
 
-    device: where tvl1 computes; the others have but a CPU.
+    device: where tvl1 computes; the other methods only run on a CPU.
 
-    Raises UserError where there is no such method.
+    Raises:
+        UserError: the method is unknown.
     """
     if method not in METHODS:
         raise unknown("flow method", method, METHODS)

@@ -3,9 +3,9 @@
 Source: Zach, Pock, Bischof, A duality based approach for realtime TV-L1 optical flow, DAGM 2007; the discrete form is
 that of Sánchez Pérez, Meinhardt-Llopis, Facciolo, TV-L1 optical flow estimation, IPOL 2013.
 
-The pictures of a batch lie in one row of pixels, row after row and picture after picture, so that the pixel to the
-right is one place on and the one below a width on. At a picture's right and bottom edge the forward differences are
-masked; the dual variables there stay 0, so that backward differences need no mask at the other two edges.
+The pixels of a batch are in one vector, row after row and picture after picture: the pixel to the right is one place
+further, the pixel below is `width` places further. At the right and bottom edges of a picture the forward differences
+are masked. The dual variables there stay 0, so backward differences need no mask at the other two edges.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ Step = Callable[..., None]
 
 @dataclass(frozen=True)
 class TVL1Settings:
-    """tau: time step. lam: weight of the data term. theta: tightness. scale_step: size of a scale to the one below.
+    """tau: time step. lam: weight of the data term. theta: tightness. scale_step: size ratio of neighbouring scales.
 
     The weights are those of OpenCV. Its scale step is 0.8, and it repeats the iterations up to ten times with a median
-    filter between: that takes longer and is farther off where something small moves far.
+    filter between them: that takes longer, and it is less exact where something small moves far.
     """
 
     tau: float = 0.25
@@ -43,7 +43,7 @@ class TVL1Settings:
 def tvl1_flow(first_NHW: Tensor, second_NHW: Tensor, settings: TVL1Settings | None = None) -> Tensor:
     """Grey pictures (N, H, W) twice, 0 to 255, of any type → (N, 2, H, W) float32: pixels to the right and down.
 
-    It runs where the pictures are, compiled if the machine can compile. A pair's flow does not depend on the others.
+    It runs on the device of the pictures, compiled if the machine can compile. A pair's flow does not depend on others.
     """
     settings = settings or TVL1Settings()
     step = compiled_step(first_NHW.device.type) or iterate
@@ -57,14 +57,14 @@ def tvl1_flow(first_NHW: Tensor, second_NHW: Tensor, settings: TVL1Settings | No
 
 
 def pyramid(pictures_NHW: Tensor, settings: TVL1Settings) -> list[Tensor]:
-    """The pictures and their smaller forms, as long as those have sides of 16 pixels."""
-    found = [pictures_NHW]
-    while len(found) < settings.scales:
-        size = [round(side * settings.scale_step) for side in found[-1].shape[1:]]
+    """The pictures and their smaller versions, down to sides of 16 pixels."""
+    levels = [pictures_NHW]
+    while len(levels) < settings.scales:
+        size = [round(side * settings.scale_step) for side in levels[-1].shape[1:]]
         if min(size) < MIN_SIDE:
             break
-        found.append(F.interpolate(found[-1][:, None], size, mode="bilinear")[:, 0])
-    return found
+        levels.append(F.interpolate(levels[-1][:, None], size, mode="bilinear")[:, 0])
+    return levels
 
 
 def flow_at_scale(
@@ -84,32 +84,32 @@ def flow_at_scale(
         flow = torch.stack([part[:pixels].view(n, height, width) for part in u], dim=1)
         warped, dx, dy = warp(layers, flow).unbind(1)
         rest = warped - dx * flow[:, 0] - dy * flow[:, 1] - first_NHW
-        known = [layer.flatten() for layer in (dx, dy, dx * dx + dy * dy, rest)]
+        constants = [layer.flatten() for layer in (dx, dy, dx * dx + dy * dy, rest)]
         for _ in range(settings.iterations):
-            step(*u, *p, *known, *masks, width, *weights)
+            step(*u, *p, *constants, *masks, width, *weights)
     return torch.stack([part[:pixels].view(n, height, width) for part in u], dim=1)
 
 
 def gradient(pictures_NHW: Tensor) -> tuple[Tensor, Tensor]:
-    """Central differences to the right and down, half as much at the edges."""
+    """Central differences to the right and down, half of that at the edges."""
     wide, high = (F.pad(pictures_NHW, sides, mode="replicate") for sides in ((1, 1, 0, 0), (0, 0, 1, 1)))
     return (wide[..., 2:] - wide[..., :-2]) / 2, (high[:, 2:] - high[:, :-2]) / 2
 
 
 def warp(layers_NCHW: Tensor, flow_N2HW: Tensor) -> Tensor:
-    """(N, C, H, W) → the same, each pixel fetched from where the flow says, bicubic, 0 for what lies outside.
+    """(N, C, H, W) → the same shape: each pixel is sampled at its place plus the flow, bicubic, 0 outside the picture.
 
-    At the very edge the picture goes on as it ends (IPOL 2013); OpenCV lets it end in black, which the flow
-    takes for a movement.
+    Beyond its edge the picture repeats its last pixels (IPOL 2013). OpenCV makes it black there, which looks like
+    movement to the flow.
     """
     height, width = layers_NCHW.shape[2:]
     device = layers_NCHW.device
     x = torch.arange(width, device=device) + flow_N2HW[:, 0]
     y = torch.arange(height, device=device)[:, None] + flow_N2HW[:, 1]
     grid = torch.stack([x * (2 / (width - 1)) - 1, y * (2 / (height - 1)) - 1], dim=-1)
-    found = F.grid_sample(layers_NCHW, grid, mode="bicubic", padding_mode="border", align_corners=True)
+    sampled = F.grid_sample(layers_NCHW, grid, mode="bicubic", padding_mode="border", align_corners=True)
     inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
-    return found * inside[:, None]
+    return sampled * inside[:, None]
 
 
 def iterate(
@@ -119,7 +119,7 @@ def iterate(
     right_mask: Tensor, down_mask: Tensor,
     width: int, reach: float, theta: float, rate: float,
 ) -> None:  # fmt: skip
-    """One iteration, in place: u towards the data and the smoothness of p, then p towards the differences of u.
+    """One iteration, in place: update u by the data and the divergence of p, then p by the differences of u.
 
     u is (L + width,), p is (width + L,), the others (L,). reach: λθ. rate: τ/θ.
     """

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from kinesics.data.dataset import TestClips
 from kinesics.data.loader import Batches, test_batches, worker_deaths_named
-from kinesics.data.problems import check_there
+from kinesics.data.problems import check_files_exist
 from kinesics.inference.runtimes.torch import TorchScorer
 from kinesics.models.recognizer import Recognizer
 from kinesics.progress import Listener
@@ -108,7 +108,7 @@ def apply(
     Raises:
         VideoError: a video cannot be decoded; none is left out in silence.
     """
-    check_there(items)
+    check_files_exist(items)
     fabric = fabric or one_device()
     was_training = model.training
     model.eval().to(fabric.device)

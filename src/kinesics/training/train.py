@@ -15,7 +15,7 @@ from lightning_fabric import Fabric
 from kinesics.data.dataset import keyed_generator
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.data.mirror import unpaired
-from kinesics.data.problems import check_there
+from kinesics.data.problems import check_files_exist
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError, unknown
 from kinesics.files import PathLike, write_json
@@ -112,7 +112,7 @@ def prepared(
     check_modality(recipe.input.modality, manifest)
     if out.is_file():
         raise UserError(f"{out}: is a file; expected a folder for the run")
-    check_there([*task.train, *task.val])
+    check_files_exist([*task.train, *task.val])
     fabric = make_fabric(recipe.optim.precision, execution.device)
     if not fabric.is_global_zero:  # one process speaks for all
         execution = dataclasses.replace(execution, listener=Listener())

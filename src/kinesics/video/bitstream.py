@@ -1,4 +1,4 @@
-"""What the first bytes of a packet tell about the picture in it."""
+"""Facts about the picture in a packet, read from the packet's first bytes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ INTRA_SLICES = (2, 4, 7, 9)
 
 
 def note(packet: Packet[VideoStream], codec: VideoCodecContext) -> PacketNote:
-    """The facts of one packet that the index is made of."""
+    """The facts about one packet that the index is made from."""
     name, is_key = codec.name, packet.is_keyframe
     pictures, is_b, hidden = 1, False, False
     if name == "mpeg4":
@@ -43,7 +43,8 @@ def note(packet: Packet[VideoStream], codec: VideoCodecContext) -> PacketNote:
 def starts_anew(packet: bytes, extradata: bytes) -> bool:
     """Whether an H.264 key packet holds a whole picture: IDR, or intra slices.
 
-    Files with periodic intra refresh mark as key frames what only becomes whole some frames later (H.264 7.3.2, 7.3.3).
+    Files with periodic intra refresh mark frames as key frames that are complete only some frames later (H.264 7.3.2,
+    7.3.3).
     """
     for nal in nal_units(packet, extradata):
         kind = nal[0] & 31
@@ -58,7 +59,7 @@ def starts_anew(packet: bytes, extradata: bytes) -> bool:
 
 
 def nal_units(packet: bytes, extradata: bytes) -> Iterator[bytes]:
-    """The first bytes of each unit of an H.264 packet, behind their lengths (MP4, Matroska) or start codes (others)."""
+    """The first bytes of each unit of an H.264 packet, after its length (MP4, Matroska) or its start code (others)."""
     if extradata[:1] == b"\x01" and len(extradata) > 4:
         prefix, at = (extradata[4] & 3) + 1, 0
         while at + prefix < len(packet):
@@ -73,7 +74,7 @@ def nal_units(packet: bytes, extradata: bytes) -> Iterator[bytes]:
 
 
 def exp_golomb(bits: int, left: int) -> tuple[int, int]:
-    """The next ue(v) of a 64-bit word of which `left` bits are unread, and how many are then: 0b1… → 0, 0b010… → 1."""
+    """The next ue(v) of a 64-bit word with `left` unread bits, and the unread bits after it: 0b1… → 0, 0b010… → 1."""
     zeros = left - (bits & ((1 << left) - 1)).bit_length()
     length = min(2 * zeros + 1, left)
     value = bits >> (left - length) & ((1 << length) - 1)
@@ -88,15 +89,15 @@ def mpeg4_pictures(packet: bytes) -> tuple[int, bool]:
 
 
 def is_hidden(packet: bytes, codec: str) -> bool:
-    """Whether a VP8 or VP9 packet only holds a picture that others refer to (RFC 6386 9.1; VP9 6.2 and Annex B)."""
+    """Whether a VP8 or VP9 packet holds only a picture that others refer to (RFC 6386 9.1; VP9 6.2 and Annex B)."""
     first = packet[0]
     if codec == "vp8":
         return not first >> 4 & 1
     if packet[-1] & 0b1110_0000 == 0b1100_0000:
-        return False  # a superframe ends with one that is shown
+        return False  # a superframe ends with a shown frame
     profile = (first >> 5 & 1) | (first >> 4 & 1) << 1
     bits = first << 8 | (packet[1] if len(packet) > 1 else 0)
     at = 11 if profile < 3 else 10  # after frame_marker (2), profile (2) and the reserved bit of profile 3
     if bits >> at & 1:
-        return False  # shows a picture that is there already
+        return False  # shows a picture that was decoded before
     return not bits >> (at - 2) & 1

@@ -1,4 +1,4 @@
-"""Decoded pictures to upright RGB of the wanted size."""
+"""Convert decoded frames to upright RGB pictures of a given size."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ ACCURATE = Interpolation.BICUBIC | Interpolation.FULL_CHR_H_INT | Interpolation.
 LUMA_SHARES = {1: (0.2126, 0.0722), 4: (0.30, 0.11), 7: (0.212, 0.087), 9: (0.2627, 0.0593), 10: (0.2627, 0.0593)}
 """Shares of red and blue in the luma by AVColorSpace: BT.709, FCC, SMPTE 240M, BT.2020."""
 BT601 = (0.299, 0.114)
-"""Of all others, also of files that do not say, as FFmpeg has it."""
+"""Shares for all other color spaces and for files that name none, as in FFmpeg."""
 
 _threads_before_fork = 1
 
 
 def _end_threads() -> None:
-    """OpenCV's threads do not live on in a forked process, where the next call would wait for them for ever."""
+    """End OpenCV's threads: they do not exist in a forked process, where the next call would wait for them for ever."""
     global _threads_before_fork
     _threads_before_fork = cv2.getNumThreads()
     cv2.setNumThreads(1)
 
 
-def _give_threads_back() -> None:
+def _restore_threads() -> None:
     cv2.setNumThreads(_threads_before_fork)
 
 
-if hasattr(os, "register_at_fork"):  # the forked process itself goes on with one thread
-    os.register_at_fork(before=_end_threads, after_in_parent=_give_threads_back)
+if hasattr(os, "register_at_fork"):  # the forked process keeps one thread
+    os.register_at_fork(before=_end_threads, after_in_parent=_restore_threads)
 
 
 def fit(height: int, width: int, short_side: int | None) -> tuple[int, int]:
@@ -55,12 +55,12 @@ def fit(height: int, width: int, short_side: int | None) -> tuple[int, int]:
 
 
 def quarter_turns(frame: VideoFrame) -> int:
-    """How often to turn a frame by 90° against the clock so that it stands upright, 0 … 3."""
+    """How many turns of 90°, counterclockwise, make a frame upright: 0 … 3."""
     return round(frame.rotation / 90) % 4
 
 
 def upright_size(frame: VideoFrame, pixel_shape: Fraction = Fraction(1)) -> tuple[int, int]:
-    """(height, width) at which players show a frame, once it is turned; the pixels of that size are square.
+    """(height, width) at which players show a frame, after rotation and with square pixels.
 
     pixel_shape: width of a stored pixel over its height. 720×576 at 16:15 → (576, 768).
     """
@@ -71,15 +71,15 @@ def upright_size(frame: VideoFrame, pixel_shape: Fraction = Fraction(1)) -> tupl
 class Converter:
     """Frames to RGB pictures: limited and full range, BT.601, 709 and 2020, 8 to 16 bits, alpha dropped.
 
-    resize: the pictures are wanted at another size than their own. That comes first, on the planes of luma and chroma,
-    and the conversion to RGB after it, on the few pixels that are left; at least 40 dB PSNR from the exact form.
-    exact: the other way round, with chroma interpolated to every pixel.
-    Neither: FFmpeg's quick conversion, in which each chroma sample colours four pixels.
+    resize: the pictures get another size. The planes of luma and chroma are resized first, then the fewer pixels are
+    converted to RGB; at least 40 dB PSNR from the exact form.
+    exact: convert first, with chroma interpolated to every pixel, then resize.
+    Neither: FFmpeg's fast conversion, in which each chroma sample colours four pixels.
     """
 
     def __init__(self, *, resize: bool, exact: bool = False) -> None:
         self._resize, self._exact = resize, exact
-        self._scaler = VideoReformatter()  # keeps its tables from frame to frame
+        self._scaler = VideoReformatter()  # reused: it keeps its tables between frames
 
     def rgb(self, frame: VideoFrame, size: tuple[int, int]) -> Picture:
         """(H, W, 3) upright, of `size` (height, width)."""
@@ -113,7 +113,7 @@ class Converter:
 
 
 def is_yuv(frame: VideoFrame) -> bool:
-    """Whether a frame comes as planes of luma and two of chroma."""
+    """Whether a frame has one plane of luma and two of chroma."""
     shape = frame.format
     return shape.is_planar and not shape.is_rgb and len(shape.components) >= 3
 
@@ -138,13 +138,13 @@ def yuv_to_rgb(colorspace: int, full_range: bool) -> npt.NDArray[np.float32]:
 
 
 def packed(frame: VideoFrame) -> Picture:
-    """(H, W, 3) view of an rgb24 frame's memory, which lives as long as the view."""
+    """(H, W, 3) view of an rgb24 frame's memory; the memory lives as long as the view."""
     return rows(frame.planes[0])[:, : frame.width * 3].reshape(frame.height, frame.width, 3)
 
 
 def rows(plane: VideoPlane) -> npt.NDArray[np.uint8]:
-    """(lines, bytes a line) view of a plane's memory, with the padding at the end of its lines."""
-    memory = np.frombuffer(cast(bytes, plane), dtype=np.uint8)  # a buffer, though its type does not say so
+    """(lines, bytes per line) view of a plane's memory, with the padding at the end of each line."""
+    memory = np.frombuffer(cast(bytes, plane), dtype=np.uint8)  # a buffer, although its type does not say so
     return memory.reshape(plane.height, plane.line_size)
 
 
@@ -153,5 +153,5 @@ def resized(picture: Picture, size: tuple[int, int]) -> Picture:
     if picture.shape[:2] == size:
         return picture
     shrinks = size[0] <= picture.shape[0] and size[1] <= picture.shape[1]
-    way = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(picture, size[::-1], interpolation=way), dtype=np.uint8)
+    interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, size[::-1], interpolation=interpolation), dtype=np.uint8)

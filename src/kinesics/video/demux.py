@@ -1,4 +1,4 @@
-"""The packets of one video file, numbered: read once, kept or found again, and decoded from any of them."""
+"""The numbered packets of one video file: read once, kept in memory or read again, and decoded from any of them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,23 @@ from kinesics.video.open import open_container, pixel_shape, too_large, video_st
 from kinesics.video.packet_table import PacketTable, Stamps, stamps_of
 
 KEPT_BYTES = 64 * 2**20
-"""Files with more video than this are read again, by seeking, instead of being kept in memory while open."""
+"""Larger videos are not kept in memory while open: their packets are read again by seeking."""
 SHORT_PACKETS = 300
-"""Files with no more packets than this are read from the start in less time than an index is looked up."""
+"""Files with up to this many packets need no kept index: reading them from the start takes less time."""
 SKIPPING = ("h264", "mpeg1video", "mpeg2video")
-"""Codecs whose non-reference pictures are certain not to be needed by any other: they are left out unless wanted.
-Not HEVC, whose "non-reference" pictures may serve higher temporal layers."""
+"""Codecs in which no other picture ever needs a non-reference picture: these are skipped unless requested.
+Not HEVC, where higher temporal layers may need "non-reference" pictures."""
 
 
 class PacketFile:
-    """An open video file: `index` says which frames there are, `find` gives them.
+    """An open video file: `index` lists its frames, `find` decodes them.
 
-    salvage: only the frames that really decode count; it decodes the file once to know them. max_pixels: height × width
-    of the largest frame that is decoded. index_folder: where the index of a long file is kept, see `index_cache`.
+    salvage: decode the file once and count only the frames that can be decoded. max_pixels: height × width of the
+    largest frame that is decoded. index_folder: where the index of a long file is kept, see `index_cache`.
 
     Raises:
-        VideoError: not a video or frames too large (`error`), no pictures (`no_video`, `no_frames`).
+        VideoError: it is no video or its frames are too large (`error`), or it has no pictures (`no_video`,
+            `no_frames`).
     """
 
     def __init__(
@@ -56,10 +57,10 @@ class PacketFile:
         self.last_tick = 0
         self._small: set[int] = set()
         self._open()
-        known = None if index_folder is None or salvage else load_index(index_folder, path)
-        if known is not None:
+        kept = None if index_folder is None or salvage else load_index(index_folder, path)
+        if kept is not None:
             self._kept = None
-            self.table, self.index, self.trusted, self.fps = known.table, known.index, known.is_trusted, known.fps
+            self.table, self.index, self.trusted, self.fps = kept.table, kept.index, kept.is_trusted, kept.fps
             self.promised, self.num_packets = self.index, len(self.table)
             return
         try:
@@ -108,30 +109,30 @@ class PacketFile:
         self.container.close()
 
     def _is_worth_keeping(self) -> bool:
-        """Whether the index is one of the whole file, and took so long that keeping it helps."""
+        """Whether the index covers the whole file, and took long enough that keeping it saves time."""
         is_long = self.num_packets > SHORT_PACKETS or not self.trusted
         return is_long and not self.is_salvaged and not self.broke_off
 
     def recount(self) -> FrameIndex:
-        """The index of the frames that can be decoded, found by decoding all of them from the start."""
-        found = list(dict.fromkeys(int(frame.pts or 0) for frame in self.sequence(0, self.num_packets)))
-        self.index = self.promised.only(found, seekable=False)
+        """The index of the frames that can be decoded, by decoding all of them from the start."""
+        packets = list(dict.fromkeys(int(frame.pts or 0) for frame in self.sequence(0, self.num_packets)))
+        self.index = self.promised.only(packets, seekable=False)
         return self.index
 
     def may_be_empty(self, packet: int) -> bool:
-        """Whether a packet may hold no frame by right: MPEG-4 repeats the last one by a few bytes without a picture."""
+        """Whether a packet may hold no frame and be correct: MPEG-4 repeats the last one by a few bytes."""
         return self.codec.name == "mpeg4" and packet in self._small
 
-    def find(self, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
-        """The number of each packet in `wanted` with its frame, in no certain order; what cannot be had is missing.
+    def find(self, requested: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
+        """The requested packets' numbers with their frames, in any order, without those that cannot be decoded.
 
-        A frame that is missing or comes out damaged is tried again from a key frame further back, then from the start:
-        some files mark pictures as key frames that are none.
+        A missing or damaged frame is tried again from an earlier key frame, then from the start: some files mark
+        pictures as key frames that are not.
         """
         if self.is_salvaged:
-            yield from self._find_salvaged(wanted)
+            yield from self._find_salvaged(requested)
             return
-        left = set(wanted)
+        left = set(requested)
         for back in (0, 1, self.num_packets):
             for number, frame in self._from_keys(left, back):
                 if not frame.is_corrupt or back == self.num_packets:
@@ -140,12 +141,12 @@ class PacketFile:
             if not left:
                 return
 
-    def _find_salvaged(self, wanted: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
+    def _find_salvaged(self, requested: Collection[int]) -> Iterator[tuple[int, VideoFrame]]:
         """As `find`, decoding as `recount` does: no packet is skipped, so that the same frames come out.
 
-        Decoding starts at a key frame, or at the start of the file for what does not come out from there.
+        Decoding starts at a key frame. Frames that do not come out are tried again from the start of the file.
         """
-        left = set(wanted)
+        left = set(requested)
         for start in sorted({self.promised.start_for(number, back=1) for number in left} | {0}, reverse=True):
             expected = {number for number in left if number >= start}
             if not expected:
@@ -158,9 +159,9 @@ class PacketFile:
                 if not expected:
                     break
 
-    def _from_keys(self, wanted: Collection[int], back: int) -> Iterator[tuple[int, VideoFrame]]:
+    def _from_keys(self, requested: Collection[int], back: int) -> Iterator[tuple[int, VideoFrame]]:
         groups: dict[int, set[int]] = {}
-        for number in wanted:
+        for number in requested:
             groups.setdefault(self.index.start_for(number, back=back), set()).add(number)
         for start, group in sorted(groups.items()):
             for frame in self.sequence(start, max(group) + 1, group):
@@ -168,22 +169,22 @@ class PacketFile:
                     group.discard(frame.pts)
                     yield frame.pts, frame
 
-    def sequence(self, start: int, stop: int, wanted: Collection[int] | None = None) -> Iterator[VideoFrame]:
-        """The frames of packets start … stop - 1 as they come out, without those that none of `wanted` depends on.
+    def sequence(self, start: int, stop: int, requested: Collection[int] | None = None) -> Iterator[VideoFrame]:
+        """The frames of packets start … stop - 1 in the decoder's order, without frames that no requested one needs.
 
         Each frame's `pts` is the number of its packet. After a packet that fails, decoding goes on at the next key
-        frame: what lies between refers to what is lost.
+        frame: the frames between refer to lost ones.
         """
         codec = self.codec
         codec.flush_buffers()
         codec.skip_frame = "DEFAULT"
-        may_skip = wanted is not None and codec.name in SKIPPING
+        may_skip = requested is not None and codec.name in SKIPPING
         broken = False
         for number, packet in self.packets(start, stop):
             if broken and not self.promised.is_key(number):
                 continue
             if may_skip:
-                codec.skip_frame = "DEFAULT" if wanted and number in wanted else "NONREF"
+                codec.skip_frame = "DEFAULT" if requested and number in requested else "NONREF"
             try:
                 frames = codec.decode(packet)
                 broken = False
@@ -197,7 +198,7 @@ class PacketFile:
             return
 
     def packets(self, start: int, stop: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
-        """Packets start … stop - 1 with their numbers, as time stamps too, from memory or from the file."""
+        """Packets start … stop - 1 with their numbers, from memory or from the file; a packet's pts is its number."""
         if self._kept is not None:
             yield from enumerate(self._kept[start:stop], start)
             return
@@ -209,9 +210,10 @@ class PacketFile:
                 yield number, packet
 
     def _read_from(self, start: int) -> Iterator[tuple[int, Packet[VideoStream]]]:
-        """Numbered packets from the file, from `start` or somewhat before it on.
+        """Numbered packets from the file, from `start` or somewhat earlier on.
 
-        A seek may land late, where a container's own index is poor. What is read tells, and the next try is earlier.
+        A seek may land late, where a container's own index is poor. The first packet shows it; the next try seeks
+        earlier.
         """
         for seconds in (0.0, 10.0, None):
             self._seek(start, seconds)
@@ -239,10 +241,10 @@ class PacketFile:
                     expected = number + 1
                     yield number, packet
         except av.FFmpegError:
-            return  # a file that breaks off has the frames up to there
+            return  # a file that breaks off has the frames before that place
 
     def _read_all(self) -> Iterator[PacketNote]:
-        """Notes of all packets in the file, kept while they are few. Each one's number becomes its time stamp."""
+        """Notes of all packets in the file. The packets are kept while they are few; their pts becomes their number."""
         bytes_read = 0
         stamps: list[Stamps] = []
         try:
@@ -263,7 +265,7 @@ class PacketFile:
 
 
 def rate_of(stream: VideoStream, index: FrameIndex) -> float:
-    """Frames a second as the file says, or as counted where it says nothing or something quite different."""
-    said = float(stream.average_rate or 0)
+    """Frames per second by the file, or as counted where the file has no rate or a very different one."""
+    declared = float(stream.average_rate or 0)
     counted = len(index.packets) / index.end_seconds if len(index.packets) and index.end_seconds > 0 else 0.0
-    return said if said and abs(said - counted) <= 0.1 * counted else counted or said or 25.0
+    return declared if declared and abs(declared - counted) <= 0.1 * counted else counted or declared or 25.0

@@ -1,4 +1,4 @@
-"""What names of files tell: videos, pictures, patterns of frame files, their order; which videos a folder holds."""
+"""Videos, pictures and patterns of frame files by their names, and their order; the videos in a folder."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ FRAME_NUMBER = re.compile(r"(\{(?::0?\d*d?)?\})")
 
 
 @dataclass(frozen=True)
-class Found:
-    """The videos below what was named, in natural order, each once; and all other files there, so that none is lost."""
+class VideoListing:
+    """The videos in the named files and folders, in natural order, each once; and the other files in them."""
 
     videos: tuple[Path, ...]
     others: tuple[Path, ...] = ()
 
     def line(self) -> str:
-        """What was left out, in a line; empty where nothing was: "left out 3 files: a.txt, b.txt and 1 more"."""
+        """A line about the other files; empty where there are none: "left out 3 files that are no video: a.txt, …"."""
         if not self.others:
             return ""
         count, names = len(self.others), ", ".join(str(path) for path in self.others[:3])
@@ -39,32 +39,32 @@ class Found:
 
 
 def is_video(path: Path) -> bool:
-    """Whether the name is one of a video file."""
+    """Whether a file is a video by its suffix."""
     return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 def is_picture(path: Path) -> bool:
-    """Whether the name is one of a picture file."""
+    """Whether a file is a picture by its suffix."""
     return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a path's name has a place for the frame's number, and is not the name of a file."""
+    """Whether a path's name has a place for the frame's number, and no such file exists."""
     return FRAME_NUMBER.search(path.name) is not None and not path.exists()
 
 
 def is_frames(path: Path) -> bool:
-    """Whether a path stands for frame files: a folder or a pattern."""
+    """Whether a path means frame files: a folder or a pattern."""
     return path.is_dir() or is_pattern(path)
 
 
 def on_disk(path: Path) -> Path:
-    """What must be there for a clip: the folder of a frame pattern (`clip/img_{:05d}.jpg` → `clip`), else the path."""
+    """The path that must exist: the folder of a frame pattern (`clip/img_{:05d}.jpg` → `clip`), else the path."""
     return path.parent if is_pattern(path) else path
 
 
 def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A sort key that counts: a2 before a10, numbers before words, capitals beside small letters.
+    """A sort key in natural order: a2 before a10, numbers before words, capital letters next to small ones.
 
     >>> sorted(["b", "a10", "B", "a2", "7"], key=natural_key)
     ['7', 'a2', 'a10', 'B', 'b']
@@ -73,40 +73,40 @@ def natural_key(text: str) -> tuple[list[tuple[int, int, str]], str]:
     return [(0, int(p), "") if i % 2 else (1, 0, p.casefold()) for i, p in enumerate(parts) if p], text
 
 
-def find_videos(paths: Iterable[Path | str]) -> Found:
-    """The videos that are meant: files as they are, folders with all that is below them.
+def find_videos(paths: Iterable[Path | str]) -> VideoListing:
+    """The videos in files and folders: a named file is one, a folder is searched with all folders in it.
 
-    Below a folder, a video is told by its suffix; a folder that holds images, no videos and no folders is itself one
-    (its frames). Hidden files and folders are skipped; folders that cannot be read stand among the others.
+    In a folder, files are videos by their suffix. A folder that holds pictures, no videos and no folders is itself one
+    video (its frames). Hidden files and folders are skipped. Folders that cannot be read are among `others`.
 
     Raises:
-        UserError: a path does not exist, or no video is below it.
+        UserError: a path does not exist, or no video is in it.
     """
     videos: dict[str, Path] = {}
     others: dict[str, Path] = {}
     for path in map(Path, paths):
         if not path.exists():
-            raise UserError(f"{path}: no such file or folder; wanted videos")
+            raise UserError(f"{path}: no such file or folder; expected videos")
         if path.is_dir():
-            found, rest = _below(path, set())
+            inside, rest = _below(path, set())
         elif holds_flow(path):
-            raise UserError(f"{path}: a flow file, not a video; expected the video that the flow comes from")
+            raise UserError(f"{path}: a flow file, not a video; expected the video that the flow was computed from")
         else:
-            found, rest = [path], []
-        if not found:
+            inside, rest = [path], []
+        if not inside:
             holds = f"none of its {len(rest)} files is one" if rest else "it is empty"
-            wanted = ", ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
-            raise UserError(f"{path}: no videos below this folder, {holds}; wanted {wanted}, or folders of frames")
-        for one in found:
+            suffixes = ", ".join(sorted(suffix[1:] for suffix in VIDEO_SUFFIXES))
+            raise UserError(f"{path}: no videos in this folder, {holds}; expected {suffixes}, or folders of frames")
+        for one in inside:
             videos.setdefault(os.path.realpath(one), one)
         others.update({os.path.realpath(one): one for one in rest})
     if not videos:
-        raise UserError("no videos were named; wanted files, folders of videos or folders of frames")
-    return Found(tuple(videos.values()), tuple(path for key, path in others.items() if key not in videos))
+        raise UserError("no videos were named; expected files, folders of videos or folders of frames")
+    return VideoListing(tuple(videos.values()), tuple(path for key, path in others.items() if key not in videos))
 
 
 def _below(folder: Path, seen: set[str]) -> tuple[list[Path], list[Path]]:
-    """The videos and the other files below a folder; links are followed, each folder is entered once."""
+    """The videos and the other files in a folder and its folders; links are followed, each folder is read once."""
     real = os.path.realpath(folder)
     if real in seen:
         return [], []
@@ -122,11 +122,11 @@ def _below(folder: Path, seen: set[str]) -> tuple[list[Path], list[Path]]:
     images = [file for file in files if is_picture(file)]
     if images and not videos and not folders:
         return [folder], [file for file in files if not is_picture(file)]
-    taken = set(videos)
-    others = [file for file in files if file not in taken]
+    video_files = set(videos)
+    others = [file for file in files if file not in video_files]
     for inner in folders:
-        found, rest = _below(inner, seen)
-        videos += found
+        inside, rest = _below(inner, seen)
+        videos += inside
         others += rest
     return videos, others
 
@@ -137,30 +137,30 @@ def annotated_names(videos: Sequence[Path], folder: Path) -> dict[Path, Path]:
 
 
 def distinct_stems(videos: Sequence[Path]) -> dict[Path, str]:
-    """What files about each video begin with: its stem, no two the same.
+    """The start of the names of files about each video: its stem, no two the same.
 
-    Videos of the same stem get the folders that tell them apart and their suffix: a/x.mp4 and b/x.avi become a-x.mp4
-    and b-x.avi. Ask for all videos at once: the names depend on their company.
+    Videos with the same stem also get the folders in which they differ and their suffix: a/x.mp4 and b/x.avi become
+    a-x.mp4 and b-x.avi. Pass all videos in one call: each name depends on the others.
     """
     count = Counter(_stem(video).casefold() for video in videos)
-    full = {video: Path(os.path.abspath(video)) for video in videos}  # noqa: PTH100 - links stay what they are called
+    full = {video: Path(os.path.abspath(video)) for video in videos}  # noqa: PTH100 - links keep their names
     shared = Path(os.path.commonpath([path.parent for path in full.values()])) if videos else Path()
     names: dict[Path, str] = {}
-    taken: set[str] = set()
+    used: set[str] = set()
     next_number: dict[str, int] = {}
     for video in videos:
-        wanted = _stem(video)
-        if count[wanted.casefold()] > 1:
-            wanted = "-".join(full[video].relative_to(shared).parts)
-        name, number = wanted, next_number.get(wanted.casefold(), 2)
-        while name.casefold() in taken:
-            name, number = f"{wanted}-{number}", number + 1
-        next_number[wanted.casefold()] = number
-        taken.add(name.casefold())
+        stem = _stem(video)
+        if count[stem.casefold()] > 1:
+            stem = "-".join(full[video].relative_to(shared).parts)
+        name, number = stem, next_number.get(stem.casefold(), 2)
+        while name.casefold() in used:
+            name, number = f"{stem}-{number}", number + 1
+        next_number[stem.casefold()] = number
+        used.add(name.casefold())
         names[video] = name
     return names
 
 
 def _stem(video: Path) -> str:
-    """x of x.mp4; all of a folder's name."""
+    """x for x.mp4; the whole name for a folder."""
     return video.stem if is_video(video) else video.name

@@ -1,7 +1,7 @@
-"""Flow in a file: bounded, in 256 steps, without loss beyond that, and with its method beside it.
+"""Optical flow in a file: limited to a bound, quantised to 8 bits, then stored without loss, with its method.
 
-A Matroska file of FFV1, one grey picture a frame: the flow to the right on top, the flow down below it. Every picture
-is a key frame. 128 is no movement, 1 and 255 are the bound either way.
+A Matroska file of FFV1 with one grey picture per frame: the flow to the right in the upper half, the flow down in the
+lower half. Every picture is a key frame. 128 is no movement, 1 and 255 are the bound in either direction.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ from kinesics.video.open import FLOW_TAG, open_container
 SUFFIX = ".flow.mkv"
 FORMAT = 1
 STILL, STEPS = 128, 127
-"""The value of no movement, and how many steps there are to the bound."""
+"""The value of no movement, and the number of steps from it to the bound."""
 NEAR = 4
-"""Packets up to which reading on is as quick as seeking."""
+"""Up to this many packets ahead, reading on is as fast as seeking."""
 
 
 @dataclass(frozen=True)
 class FlowInfo:
-    """How a flow file was made. bound: the largest movement it can hold, in pixels. warped: without the camera's."""
+    """How a flow file was made. bound: its largest movement, in pixels. warped: the camera's was removed."""
 
     id: str
     method: str
@@ -54,17 +54,17 @@ class FlowInfo:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.bound) and self.bound > 0):
-            raise UserError(f"flow needs a bound above 0 pixels, found {self.bound}")
+            raise UserError(f"flow: expected a bound above 0 pixels, found {self.bound}")
 
 
 def quantised(flow_HW2: npt.NDArray[np.floating], bound: float) -> npt.NDArray[np.uint8]:
-    """(H, W, 2) pixels → (H, W, 2) uint8. What goes beyond the bound stays at it; what is no number does not move."""
+    """(H, W, 2) pixels → (H, W, 2) uint8. Larger movement becomes the bound; NaN becomes no movement."""
     steps = np.nan_to_num(flow_HW2, nan=0.0, posinf=bound, neginf=-bound) * (STEPS / bound)
     return np.asarray(np.rint(steps.clip(-STEPS, STEPS)) + STILL, dtype=np.uint8)
 
 
 def pixels(values: npt.NDArray[np.uint8], bound: float) -> npt.NDArray[np.float32]:
-    """What `quantised` kept, in pixels."""
+    """Quantised flow in pixels, the inverse of `quantised`."""
     return (values.astype(np.float32) - STILL) * np.float32(bound / STEPS)
 
 
@@ -72,41 +72,43 @@ def write_flow(path: Path, flows: Iterable[npt.NDArray[np.uint8]], info: FlowInf
     """Write quantised flows, (H, W, 2) uint8 each, to `path`, whole or not at all.
 
     Raises:
-        UserError: a flow of another size than `info` says, or another number of them.
+        UserError: the size or the number of the flows is not what `info` says.
         KinesicsError: the disk is full or the folder cannot be written.
     """
     if not path.name.endswith(SUFFIX):
-        raise UserError(f"{path}: wanted a name that ends in {SUFFIX}")
+        raise UserError(f"{path}: expected a name that ends in {SUFFIX}")
     count = 0
     with atomic_path(path) as temporary, av.open(str(temporary), "w", format="matroska") as container:
         container.metadata[FLOW_TAG] = json.dumps({"format": FORMAT, **dataclasses.asdict(info)})
         stream = container.add_stream("ffv1", rate=Fraction(fps).limit_denominator(1001))
         stream.width, stream.height, stream.pix_fmt = info.width, 2 * info.height, "gray"
-        stream.gop_size = 1  # else FFV1 learns from frame to frame, and none can be decoded by itself
+        stream.gop_size = 1  # else FFV1 carries its state from frame to frame, and no frame can be decoded alone
         for flow in flows:
             if flow.shape != (info.height, info.width, 2) or flow.dtype != np.uint8:
                 raise UserError(
-                    f"{path}: flow {count} is {flow.dtype} {flow.shape}, wanted {info.height} × {info.width}"
+                    f"{path}: flow {count}: expected uint8 ({info.height}, {info.width}, 2), "
+                    f"found {flow.dtype} {flow.shape}"
                 )
             stacked = np.ascontiguousarray(np.moveaxis(flow, 2, 0).reshape(2 * info.height, info.width))
             container.mux(stream.encode(av.VideoFrame.from_ndarray(stacked, format="gray")))
             count += 1
         if count != info.num_frames:
-            raise UserError(f"{path}: wanted {info.num_frames} flows, found {count}")
+            raise UserError(f"{path}: expected {info.num_frames} flows, found {count}")
         container.mux(stream.encode(None))
 
 
 def read_info(path: Path) -> FlowInfo:
-    """What stands in the head of a flow file. Raises VideoError where it is none."""
+    """The description in the header of a flow file. Raises VideoError where the file holds no flow."""
     with opened(path) as container:
         return info_of(container, path)
 
 
 def read_flow(path: Path, indices: Sequence[int] | None = None) -> npt.NDArray[np.uint8]:
-    """(T, 2, H, W) uint8 of the frames asked for, in any order, or of all.
+    """(T, 2, H, W) uint8 of the frames at `indices`, in any order, or of all.
 
     Raises:
-        IndexError: a frame that it does not have. VideoError: not a flow file, or a damaged one.
+        IndexError: an index is out of range.
+        VideoError: it is not a flow file, or it is damaged.
     """
     with opened(path) as container:
         info = info_of(container, path)
@@ -116,7 +118,7 @@ def read_flow(path: Path, indices: Sequence[int] | None = None) -> npt.NDArray[n
 class FlowReader:
     """A VideoReader of flow: frame i is the movement from frame i of the video to the next.
 
-    The file is opened once, and again where the reader finds itself in another process.
+    The file is opened once, and again in another process.
     """
 
     def __init__(self, path: Path, short_side: int | None = None) -> None:
@@ -131,7 +133,7 @@ class FlowReader:
     def frames_at(self, indices: Tensor) -> Tensor:
         """(T,) int64, in any order → (T, 2, H, W) uint8: to the right and down, 128 for no movement.
 
-        The values are the file's at any size: in its pixels, not in those of the size asked for.
+        The values are those of the file at any `short_side`: in pixels of the file's size, not of the size given.
         """
         unique, places = torch.unique(indices, return_inverse=True)
         flows = np.moveaxis(flows_at(self._open(), self.info, self.path, unique.tolist()), 1, 3)
@@ -144,7 +146,7 @@ class FlowReader:
         return indices.double() / self.fps
 
     def close(self) -> None:
-        """Close the file; it is opened again where it is needed."""
+        """Close the file. A later call opens it again."""
         if self._container is not None and self._process == os.getpid():
             self._container.close()
         self._container = None
@@ -162,7 +164,7 @@ class FlowReader:
 
 
 def flows_at(container: InputContainer, info: FlowInfo, path: Path, indices: Sequence[int]) -> npt.NDArray[np.uint8]:
-    """(T, 2, H, W) uint8 of the frames asked for. Raises IndexError or VideoError as `read_flow` does."""
+    """(T, 2, H, W) uint8 of the frames at `indices`. Raises IndexError or VideoError as `read_flow` does."""
     for index in indices:
         if not 0 <= index < info.num_frames:
             raise IndexError(f"{path}: no flow {index}, there are {info.num_frames}, counted from 0")
@@ -171,33 +173,34 @@ def flows_at(container: InputContainer, info: FlowInfo, path: Path, indices: Seq
 
 
 def decoded(
-    container: InputContainer, info: FlowInfo, wanted: set[int], path: Path
+    container: InputContainer, info: FlowInfo, indices: set[int], path: Path
 ) -> Iterator[tuple[int, npt.NDArray[np.uint8]]]:
-    """The wanted flows by their number, (2, H, W) each; the packets of others are not decoded, most not read."""
-    num_found = 0
+    """The flows at `indices` by their number, (2, H, W) each; other packets are not decoded, most are not read."""
+    num_decoded = 0
     try:
-        for index, packet in packets_of(container, sorted(wanted)):
+        for index, packet in packets_of(container, sorted(indices)):
             for frame in packet.decode():
                 plane = frame.planes[0]
                 lines = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)
                 yield index, lines[:, : info.width].reshape(2, info.height, info.width).copy()
-                num_found += 1
+                num_decoded += 1
     except (FFmpegError, ValueError) as error:
         raise VideoError(f"{path}: a flow cannot be decoded ({error})") from error
-    if num_found < len(wanted):
-        raise VideoError(f"{path}: {num_found} of {len(wanted)} flows can be decoded; the file is damaged", "partial")
+    if num_decoded < len(indices):
+        text = f"{path}: {num_decoded} of {len(indices)} flows can be decoded; the file is damaged"
+        raise VideoError(text, "partial")
 
 
-def packets_of(container: InputContainer, wanted: Sequence[int]) -> Iterator[tuple[int, Packet[VideoStream]]]:
-    """The packets with these numbers, which rise; what lies between them is passed over by seeking.
+def packets_of(container: InputContainer, indices: Sequence[int]) -> Iterator[tuple[int, Packet[VideoStream]]]:
+    """The packets with the numbers `indices`, which rise; seeking skips the packets between them.
 
-    Every packet is a key frame and all last equally long, so a packet's time is its number.
+    Every packet is a key frame and all last equally long, so a packet's time gives its number.
     """
     stream = container.streams.video[0]
     ticks = 1 / (Fraction(stream.average_rate or 25) * Fraction(stream.time_base or 1))
     place = None
     packets: Iterator[Packet[VideoStream]] = iter(())
-    for index in wanted:
+    for index in indices:
         if place is None or not place < index <= place + NEAR:
             container.seek(round(index * ticks), stream=stream, backward=True)
             packets = (packet for packet in container.demux(stream) if packet.size)
@@ -206,7 +209,7 @@ def packets_of(container: InputContainer, wanted: Sequence[int]) -> Iterator[tup
             if place >= index:
                 break
         if place != index:
-            return  # it is missing, and so the file is damaged
+            return  # a missing packet: the file is damaged
         yield index, packet
 
 
@@ -219,11 +222,11 @@ def opened(path: Path) -> InputContainer:
 
 
 def info_of(container: Any, path: Path) -> FlowInfo:
-    """The head of an open flow file."""
+    """The description in the header of an open flow file."""
     try:
         values = json.loads(container.metadata[FLOW_TAG])
         if values.pop("format") != FORMAT:
-            raise VideoError(f"{path}: flow in a form of another version of kinesics; extract it again")
+            raise VideoError(f"{path}: its format is from another version of kinesics; extract the flow again")
         return FlowInfo(**values)
     except (KeyError, ValueError, TypeError) as error:
-        raise VideoError(f"{path}: not a flow file; wanted one that `kinesics flow` wrote") from error
+        raise VideoError(f"{path}: not a flow file; expected one that `kinesics flow` wrote") from error

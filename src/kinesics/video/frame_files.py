@@ -1,4 +1,4 @@
-"""Videos kept as one picture file a frame: a folder, or a pattern such as `clip/img_{:05d}.jpg`."""
+"""Videos stored as one picture file per frame: a folder, or a pattern such as `clip/img_{:05d}.jpg`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def frame_files(path: Path) -> list[Path]:
     """The picture files of a folder, in natural order (2 before 10), or those of a pattern, counted from 0 or 1.
 
     Raises:
-        VideoError: there are none (`no_frames`), or one between the first and the last is missing.
+        VideoError: there are none (`no_frames`), or a number between the first and the last is missing.
     """
     if is_pattern(path):
         return _of_pattern(path)
@@ -36,21 +36,21 @@ def _of_pattern(path: Path) -> list[Path]:
     head, field, tail = FRAME_NUMBER.split(path.name, maxsplit=1)
     if not path.parent.is_dir():
         raise VideoError(f"{path.parent}: no such folder")
-    shape = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
-    matches = [shape.fullmatch(p.name) for p in path.parent.iterdir()]
-    there = {int(m[1]) for m in matches if m and head + field.format(int(m[1])) + tail == m.string}
-    if not there:
+    name = re.compile(re.escape(head) + r"(\d+)" + re.escape(tail))
+    matches = [name.fullmatch(p.name) for p in path.parent.iterdir()]
+    numbers = {int(m[1]) for m in matches if m and head + field.format(int(m[1])) + tail == m.string}
+    if not numbers:
         raise VideoError(f"{path}: no file fits this pattern", "no_frames")
-    first = 0 if 0 in there else 1
-    files = [path.with_name(head + field.format(i) + tail) for i in range(first, max(there) + 1)]
+    first = 0 if 0 in numbers else 1
+    files = [path.with_name(head + field.format(i) + tail) for i in range(first, max(numbers) + 1)]
     for number, file in enumerate(files, first):
-        if number not in there:
-            raise VideoError(f"{file}: this frame is missing; there are later ones")
+        if number not in numbers:
+            raise VideoError(f"{file}: this frame is missing, and later ones are there; add it or renumber the files")
     return files
 
 
 def read_picture(path: Path) -> Picture:
-    """(H, W, 3) RGB of one picture file; grey and 16-bit converted, alpha dropped. Raises VideoError."""
+    """(H, W, 3) RGB of one picture file; grey and 16-bit are converted, alpha is dropped. Raises VideoError."""
     try:
         content = np.fromfile(path, dtype=np.uint8)
     except FileNotFoundError:
@@ -64,7 +64,7 @@ def read_picture(path: Path) -> Picture:
 
 
 class FrameFolder:
-    """The frames of a folder or pattern, read when wanted."""
+    """The frames of a folder or pattern, each read when it is needed."""
 
     def __init__(self, path: Path, fps: float | None, short_side: int | None) -> None:
         self.path = path
@@ -73,17 +73,17 @@ class FrameFolder:
         self.seconds = np.arange(len(self.files)) / self.fps
         self.end_seconds = len(self.files) / self.fps
         height, width, _ = read_picture(self.files[0]).shape
-        self._found = (height, width)
+        self._stored_size = (height, width)
         self.size = fit(height, width, short_side)
 
-    def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
-        """Each of the wanted frames with its number. Raises VideoError where one is broken or of another size."""
-        for index in wanted:
+    def pictures(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """The frames at `indices`, each with its number. Raises VideoError where one is broken or has another size."""
+        for index in indices:
             picture = read_picture(self.files[index])
-            if picture.shape[:2] != self._found:
+            if picture.shape[:2] != self._stored_size:
                 raise VideoError(
                     f"{self.files[index]}: {picture.shape[1]}×{picture.shape[0]} pixels, "
-                    f"but the first frame has {self._found[1]}×{self._found[0]}"
+                    f"but the first frame has {self._stored_size[1]}×{self._stored_size[0]}"
                 )
             yield index, resized(picture, self.size)
 

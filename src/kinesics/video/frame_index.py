@@ -1,4 +1,4 @@
-"""Which packet of a file holds which frame, and where decoding may start; known without decoding, in most files."""
+"""Which packet of a file holds which frame, and where decoding can start; most files need no decoding for it."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 import numpy.typing as npt
 
 SMALLEST_VOP = 20
-"""MPEG-4 packets below this many bytes may stand in for a picture that sat in another packet (packed B-frames)."""
+"""MPEG-4 packets of fewer bytes may be placeholders for a picture that was in another packet (packed B-frames)."""
 STAMPLESS = ("avi", "h264", "hevc", "m4v", "mpegvideo")
-"""Containers that store no presentation times: what FFmpeg reports as such there is a guess."""
+"""Containers that store no presentation times: those that FFmpeg reports for them are guesses."""
 INTRA_ONLY = ("mjpeg", "rawvideo", "huffyuv", "ffvhuff", "ffv1", "png", "gif", "dvvideo", "prores", "qtrle")
-"""Codecs without reordering, whose packets are shown in the order of the file."""
+"""Codecs without reordering: their packets are shown in the order of the file."""
 
 
 @dataclass(frozen=True)
 class PacketNote:
-    """What the index needs to know of one packet. Packets are numbered in the order of the file."""
+    """The facts about one packet that the index needs. Packets are numbered in the order of the file."""
 
     pts: int | None
     dts: int | None
@@ -29,11 +29,11 @@ class PacketNote:
     size: int
     is_key: bool
     is_hidden: bool
-    """Decoded but not shown: cut away by an edit list, or a picture that others only refer to."""
+    """Decoded, not shown: an edit list cuts it away, or only other pictures refer to it."""
     num_pictures: int = 1
     is_bidirectional: bool = False
     is_fresh_start: bool = False
-    """Brings new codec parameters, which decoding from a later key frame would miss."""
+    """Carries new codec parameters; decoding from a later key frame would miss them."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +41,10 @@ class FrameIndex:
     """The n frames of a video in the order they are shown.
 
     packets: (n,) int64, the number of the packet that each frame is decoded from.
-    seconds: (n,) float64, when each is shown, rising from 0.
-    end_seconds: when the last one ends.
-    keys: (k,) int64, packets at which decoding may start, rising, the first of them 0.
-    order: one number a packet that ranks them in the order of showing.
+    seconds: (n,) float64, the time at which each is shown, rising from 0.
+    end_seconds: the time at which the last one ends.
+    keys: (k,) int64, packets at which decoding can start, rising, the first of them 0.
+    order: one number per packet; sorted by it, the packets are in presentation order.
     """
 
     packets: npt.NDArray[np.int64]
@@ -54,9 +54,9 @@ class FrameIndex:
     order: npt.NDArray[np.int64]
 
     def start_for(self, packet: int, *, back: int = 0) -> int:
-        """The packet to start from so that `packet` is decoded exactly; `back` key frames earlier where asked for.
+        """The packet to start at so that `packet` is decoded exactly; with `back`, that many key frames earlier.
 
-        In an open GOP, frames that follow the key frame in the file are shown before it and need the GOP before, too.
+        In an open GOP, frames that follow the key frame in the file are shown before it and also need the GOP before.
         """
         for place in range(bisect_right(self.keys, packet) - 1, -1, -1):
             key = int(self.keys[place])
@@ -67,12 +67,12 @@ class FrameIndex:
         return 0
 
     def is_key(self, packet: int) -> bool:
-        """Whether decoding may start at a packet."""
+        """Whether decoding can start at a packet."""
         place = bisect_right(self.keys, packet)
         return place > 0 and int(self.keys[place - 1]) == packet
 
     def only(self, packets: Sequence[int], *, seekable: bool) -> FrameIndex:
-        """The index of those frames alone that could really be decoded, in the order they came out."""
+        """The index of only the frames that could be decoded, in the order in which they came out."""
         place = {p: i for i, p in enumerate(self.packets.tolist())}
         kept = [p for p in packets if p in place]
         seconds = np.sort(self.seconds[[place[p] for p in kept]])
@@ -83,10 +83,10 @@ class FrameIndex:
 def index_packets(
     notes: Sequence[PacketNote], *, codec: str, container: str, time_base: Fraction, rate: float
 ) -> tuple[FrameIndex, bool]:
-    """The index that the packets tell, and whether it can be trusted; if not, the file has to be decoded to be sure.
+    """The index by the packets, and whether it can be trusted. If not, the file has to be decoded to be sure.
 
-    Trusted are packets that each have a time stamp of their own, in a container that stores them. MPEG-4 in AVI has
-    none, there the order follows from the picture types, if no packet holds two pictures and none is a placeholder.
+    Packets are trusted where each has its own time stamp, in a container that stores them. MPEG-4 in AVI has none:
+    there the order follows from the picture types, if no packet holds two pictures and none is a placeholder.
     """
     order, trusted = np.arange(len(notes), dtype=np.int64), True
     stamps = [n.pts for n in notes if n.pts is not None]
@@ -106,7 +106,7 @@ def index_packets(
 
 
 def mpeg4_order(bidirectional: Sequence[bool]) -> npt.NDArray[np.int64]:
-    """The place of each packet in the order of showing: B-pictures at once, others when the next other one comes.
+    """The place of each packet in presentation order: a B-picture at once, any other when the next non-B one comes.
 
     The packets I P B B P:
 
@@ -128,20 +128,20 @@ def mpeg4_order(bidirectional: Sequence[bool]) -> npt.NDArray[np.int64]:
 
 
 def times(shown: Sequence[PacketNote], time_base: float, rate: float) -> tuple[npt.NDArray[np.float64], float]:
-    """(n,) rising seconds from the first frame on, and the end of the last; even steps where the file tells none.
+    """(n,) rising seconds from the first frame on, and the end of the last; even steps where the file has no times.
 
-    Presentation times where they rise, else the sorted decoding times: those of AVI, where frames are shown at the
-    times at which the packets come, whichever these are.
+    Presentation times where they rise, else the sorted decoding times. AVI has only these: its frames are shown at the
+    times of its packets.
     """
     for stamps in ([n.pts for n in shown], [n.dts for n in shown]):
-        known = [s for s in stamps if s is not None]
-        if known and len(known) == len(stamps) and all(a < b for a, b in pairwise(known)):
+        ticks = [s for s in stamps if s is not None]
+        if ticks and len(ticks) == len(stamps) and all(a < b for a, b in pairwise(ticks)):
             break
     else:
-        known = sorted(known) if len(set(known)) == len(shown) else []
-    if not known:
+        ticks = sorted(ticks) if len(set(ticks)) == len(shown) else []
+    if not ticks:
         return np.arange(len(shown), dtype=np.float64) / rate, len(shown) / rate
-    seconds = np.asarray([(s - known[0]) * time_base for s in known], dtype=np.float64)
+    seconds = np.asarray([(s - ticks[0]) * time_base for s in ticks], dtype=np.float64)
     last = shown[-1].duration * time_base
     if last <= 0:
         last = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1 / rate

@@ -1,7 +1,7 @@
-"""Frame indexes kept in a folder, so that a long recording is not read from end to end for each sample of it.
+"""Frame indexes kept in a folder, so that a long recording is not read from end to end for each sample.
 
-One file a video: words of 64 bits, mapped into memory rather than read. It holds for one size and time of change of the
-video. The folder may be deleted at any time; where it cannot be written, nothing is kept.
+One file per video: words of 64 bits, mapped into memory. It is valid for one size and one time of change of the video.
+The folder can be deleted at any time; where it cannot be written, nothing is kept.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ FORMAT = 1
 MAGIC = int.from_bytes(b"kinindex", "little")
 HEAD = 12
 """Words before the arrays: magic, format, size and time of change of the video, numbers of packets, frames and keys,
-whether it is trusted, frames a second, end in seconds, and two checksums of the rest."""
+whether it is trusted, frames per second, end in seconds, and two checksums of the rest."""
 Words = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class KeptIndex:
-    """What is known of a video file once its packets have been read."""
+    """The index of a video file: what reading all its packets gives."""
 
     table: PacketTable
     index: FrameIndex
@@ -49,7 +49,7 @@ def load_index(folder: Path, video: Path) -> KeptIndex | None:
 
 @lru_cache(maxsize=256)  # a process that reads many parts of a recording checks its index once
 def _load(file: Path, file_state: tuple[int, int], video_state: tuple[int, int]) -> KeptIndex | None:
-    mapped = np.memmap(file, dtype="<i8", mode="c")  # private: tensors are made of it
+    mapped = np.memmap(file, dtype="<i8", mode="c")  # copy on write: tensors are made from it
     words: Words = np.asarray(mapped)
     if len(words) < HEAD or words[:4].tolist() != [MAGIC, FORMAT, *video_state]:
         return None
@@ -64,7 +64,7 @@ def _load(file: Path, file_state: tuple[int, int], video_state: tuple[int, int])
 
 
 def save_index(folder: Path, video: Path, kept: KeptIndex) -> None:
-    """Keep the index of `video`, whole or not at all; a folder that cannot be written changes nothing."""
+    """Keep the index of `video`, whole or not at all. Where the folder cannot be written, nothing happens."""
     table, index = kept.table, kept.index
     arrays = (table.pts, table.dts, table.pos, index.order, index.packets, index.seconds.view(np.int64), index.keys)
     with suppress(OSError, KinesicsError):
@@ -84,14 +84,14 @@ def _file(folder: Path, video: Path) -> Path:
 
 
 def _state(video: Path) -> tuple[int, int]:
-    found = video.stat()
-    return found.st_size, found.st_mtime_ns
+    state = video.stat()
+    return state.st_size, state.st_mtime_ns
 
 
 def _checksums(words: Words) -> list[int]:
-    """Two sums of all words but themselves: each word times a number of its place, and all words as they are.
+    """Two sums of all other words: one of each word times a number for its place, one of the plain words.
 
-    Any one changed bit changes both, and two words that change places the first.
+    A single changed bit changes both. Two words that change places change the first.
     """
     kept = np.concatenate([words[:10], words[HEAD:]]).view(np.uint64)
     places = np.arange(1, 2 * len(kept), 2, dtype=np.uint64)

@@ -1,4 +1,4 @@
-"""Whether a video decodes whole: every frame is decoded, and what is found is compared with what the file promises."""
+"""Whether a video decodes whole: decode every frame, and compare the result with what the file promises."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ from kinesics.video.open import MAX_PIXELS, holds_flow, too_large, track_note
 from kinesics.video.trim import part_of
 
 SLACK_SECONDS = 0.5
-"""By how much a stream may end before the duration in its header: writers round, and count the sound."""
+"""How much earlier than the duration in its header a stream may end: writers round it, and count the sound."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """What decoding a whole video came to."""
+    """The result of decoding a whole video."""
 
     status: str
     """`ok`, `partial` (some frames, not all), `no_frames`, `no_video` or `error`."""
     reason: str
-    """In words, empty where all is well."""
+    """Why the status is not `ok`; empty where it is."""
     num_frames: int
-    """Frames that can be decoded, in the part that was asked for."""
+    """Frames that can be decoded, in the requested part."""
     fps: float
     height: int
-    """Pixels of the upright picture, as `width`."""
+    """Height of the upright picture in pixels."""
     width: int
+    """Width of the upright picture in pixels."""
     seconds: float
-    """Length of the part."""
+    """Length of the requested part."""
     digest: str
-    """The same for the same frames under two names: SHA-256 of their compressed content, in any container."""
+    """SHA-256 of the compressed frames: the same for the same frames, under any file name and in any container."""
     note: str = ""
-    """What to know about the file that is no fault: the video track that is read, a frame size that changes."""
+    """Facts that are no errors: which video track is read, a frame size that changes."""
 
 
 def decode_whole(
@@ -55,15 +56,15 @@ def decode_whole(
     max_pixels: int = MAX_PIXELS,
     alive: Callable[[int], None] = lambda num_frames: None,
 ) -> Check:
-    """Decode every frame of a file, folder or pattern, or of a part of it, and say how that went.
+    """Decode every frame of a file, folder or pattern, or of a part of it, and return the result.
 
-    `partial` are videos in which a packet fails, a frame comes out damaged or not at all, or which end early: MP4 and
-    MOV with fewer packets than their table lists, AVI before the number of frames in its header, Matroska, WebM, FLV
-    and ASF more than half a second before their duration, GIF without its closing byte. A bad video is an answer,
-    never an exception; a decoder may still crash the process.
+    A video is `partial` where a packet fails, where a frame is damaged or missing, or where it ends early: MP4 and MOV
+    with fewer packets than their table lists, AVI with fewer frames than its header says, Matroska, WebM, FLV and ASF
+    that end more than half a second before their duration, GIF without its closing byte. A bad video gives a `Check`,
+    never an exception. A decoder can still crash the process.
 
-    max_pixels: height × width of the largest frame that is decoded at all. alive: is called with the number of frames
-    that were decoded since its last call.
+    max_pixels: height × width of the largest frame that is decoded. alive: called with the number of frames that were
+    decoded since its last call.
     """
     path = Path(path)
     try:
@@ -85,29 +86,31 @@ def _check_file(
     try:
         promised = file.promised
         part = part_of(path, promised.seconds, promised.end_seconds, start, end)
-        wanted = promised.packets[part.frames]
-        found = _decode(file, wanted, alive)
-        if not found.packets:
-            raise VideoError(f"{path}: none of its {_frames(len(wanted))} can be decoded")
-        reasons = [r for r in (_missing(file, wanted, found), _damaged(found), file.broke_off) if r]
+        packets = promised.packets[part.frames]
+        decoded = _decode(file, packets, alive)
+        if not decoded.packets:
+            raise VideoError(f"{path}: none of its {_frames(len(packets))} can be decoded")
+        reasons = [r for r in (_missing(file, packets, decoded), _damaged(decoded), file.broke_off) if r]
         if end is None or end > promised.end_seconds:
             reasons += [r for r in (ends_early(file),) if r]
         return Check(
             "partial" if reasons else "ok",
             "; ".join(reasons),
-            len(found.packets),
+            len(decoded.packets),
             file.fps,
-            *found.size,
+            *decoded.size,
             part.seconds,
-            _digest(bytes(p) for n, p in file.packets(int(wanted.min()), int(wanted.max()) + 1) if n in found.packets),
-            "; ".join(text for text in (track_note(file.container, file.stream), found.size_note) if text),
+            _digest(
+                bytes(p) for n, p in file.packets(int(packets.min()), int(packets.max()) + 1) if n in decoded.packets
+            ),
+            "; ".join(text for text in (track_note(file.container, file.stream), decoded.size_note) if text),
         )
     finally:
         file.close()
 
 
 @dataclass
-class _Found:
+class _Decoded:
     packets: set[int]
     num_damaged: int = 0
     size: tuple[int, int] = (0, 0)
@@ -115,45 +118,45 @@ class _Found:
     size_note: str = ""
 
 
-def _decode(file: PacketFile, wanted: npt.NDArray[np.int64], alive: Callable[[int], None]) -> _Found:
-    """Decode the wanted packets' frames in sequence, from the key frame before on."""
-    chosen = set(wanted.tolist())
-    found = _Found(set())
-    start = min(file.index.start_for(packet) for packet in chosen)
-    for frame in file.sequence(start, max(chosen) + 1):
+def _decode(file: PacketFile, packets: npt.NDArray[np.int64], alive: Callable[[int], None]) -> _Decoded:
+    """Decode the frames of the packets in sequence, starting at the key frame before them."""
+    requested = set(packets.tolist())
+    decoded = _Decoded(set())
+    start = min(file.index.start_for(packet) for packet in requested)
+    for frame in file.sequence(start, max(requested) + 1):
         alive(1)
-        if frame.pts is None or frame.pts not in chosen:
+        if frame.pts is None or frame.pts not in requested:
             continue
         stored = (frame.width, frame.height)
-        if not found.packets:
-            found.first_stored = stored
-            found.size = upright_size(frame, file.pixel_shape)
-            Converter(resize=False).rgb(frame, found.size)  # a pixel format that cannot be converted shows here
-        if stored != found.first_stored and not found.size_note:
-            found.size_note = _size_change(found.first_stored, stored)
-        found.packets.add(frame.pts)
-        found.num_damaged += frame.is_corrupt
-    return found
+        if not decoded.packets:
+            decoded.first_stored = stored
+            decoded.size = upright_size(frame, file.pixel_shape)
+            Converter(resize=False).rgb(frame, decoded.size)  # fails here if the pixel format cannot be converted
+        if stored != decoded.first_stored and not decoded.size_note:
+            decoded.size_note = _size_change(decoded.first_stored, stored)
+        decoded.packets.add(frame.pts)
+        decoded.num_damaged += frame.is_corrupt
+    return decoded
 
 
-def _missing(file: PacketFile, wanted: npt.NDArray[np.int64], found: _Found) -> str:
-    """The frames that did not come out. MPEG-4's smallest packets may hold none by right: they repeat the last one."""
-    lost = [p for p in wanted.tolist() if p not in found.packets and not file.may_be_empty(p)]
-    return f"{len(lost)} of {_frames(len(wanted))} cannot be decoded" if lost else ""
+def _missing(file: PacketFile, packets: npt.NDArray[np.int64], decoded: _Decoded) -> str:
+    """The frames that were not decoded. The smallest packets of MPEG-4 may hold no frame: they repeat the last one."""
+    lost = [p for p in packets.tolist() if p not in decoded.packets and not file.may_be_empty(p)]
+    return f"{len(lost)} of {_frames(len(packets))} cannot be decoded" if lost else ""
 
 
-def _damaged(found: _Found) -> str:
-    return f"{_frames(found.num_damaged)} decoded with errors" if found.num_damaged else ""
+def _damaged(decoded: _Decoded) -> str:
+    return f"{_frames(decoded.num_damaged)} decoded with errors" if decoded.num_damaged else ""
 
 
 def ends_early(file: PacketFile) -> str:
-    """How the file falls short of what its own header or table promises, empty where it does not or cannot be known."""
+    """What the file lacks of what its header or table lists; empty where nothing, or where that is not known."""
     stream, names = file.stream, set(file.container.format.name.split(","))
     if "mov" in names:
         listed = len(stream.index_entries)
         return f"ends early: {file.num_packets} of {listed} packets are there" if file.num_packets < listed else ""
     if "avi" in names:
-        last, listed = file.last_tick, stream.frames  # its duration is FFmpeg's guess from the size of the file
+        last, listed = file.last_tick, stream.frames  # FFmpeg guesses its duration from the size of the file
         return f"ends early: after {last} of {listed} frames" if last < listed - 1 else ""
     if "gif" in names:
         return "" if file.path.read_bytes().rstrip(b"\0").endswith(b";") else "ends early: the closing byte is missing"
@@ -163,7 +166,7 @@ def ends_early(file: PacketFile) -> str:
 
 
 def declared_seconds(file: PacketFile) -> float:
-    """The duration in the header: the stream's own, or the file's where there is nothing but the video; else 0."""
+    """The duration in the header: the stream's own; or the file's, where the video is its only stream; else 0."""
     tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", file.stream.metadata.get("DURATION", ""))
     if tag:
         return int(tag[1]) * 3600 + int(tag[2]) * 60 + float(tag[3])
@@ -185,12 +188,12 @@ def _check_frames(
     height, width = source.size
     if height * width > max_pixels:
         raise too_large(source.files[0], width, height, max_pixels)
-    wanted = range(part.frames.start, part.frames.stop)
+    indices = range(part.frames.start, part.frames.stop)
     num_frames = 0
-    for _ in source.pictures(wanted):
+    for _ in source.pictures(indices):
         num_frames += 1
         alive(1)
-    digest = _digest(source.files[i].read_bytes() for i in wanted)
+    digest = _digest(source.files[i].read_bytes() for i in indices)
     return Check("ok", "", num_frames, source.fps, height, width, part.seconds, digest)
 
 

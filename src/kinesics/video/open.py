@@ -1,4 +1,4 @@
-"""The one place where media files are opened for reading: which formats are read, and which track of a file."""
+"""Open media files for reading: which formats are read, and which track of a file. No other module opens them."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _RAW_STREAMS = (
 )
 _SOUND = "wav w64 mp3 flac aac ac3 eac3 aiff au amr caf ape tta wv dts"
 FORMATS = frozenset(f"{_VIDEO_CONTAINERS} {_RAW_STREAMS} {_SOUND}".split())
-"""FFmpeg's names of the formats that are opened. Each reads one file only. Sound is among them so that it can be named
-in the message. Not among them are playlists and scripts (concat, hls, dash, sdp, lavfi, vobsub …) and numbered
-pictures (image2), which open further files."""
+"""FFmpeg's names of the formats that are opened. Each reads only one file. Sound formats are included so that the error
+message can name them. Playlists and scripts (concat, hls, dash, sdp, lavfi, vobsub …) and numbered pictures (image2)
+are left out, because they open further files."""
 
 FLOW_TAG = "KINESICS_FLOW"
 """The name of the metadata field that marks a flow file."""
 MAX_PIXELS = 8192 * 8192
 """Height × width of the largest frame that is decoded where no other limit is given."""
 MAX_PIXEL_SHAPE = 16
-"""Pixels that are more times as wide as high, or as high as wide, are taken for a mistake in the file."""
+"""The largest ratio between the sides of a pixel; a larger one is taken as an error in the file."""
 _HEAD_BYTES = 64 * 2**10
 
 _OPTIONS = {
@@ -45,10 +45,10 @@ _PICTURES = (b"\xff\xd8\xff", b"\x89PNG", b"BM", b"II*\0", b"MM\0*", b"P5", b"P6
 
 
 def open_container(path: Path) -> InputContainer:
-    """The open file, in one of FORMATS. No other file is opened on its behalf.
+    """Open a file of one of FORMATS. A link inside it never opens another file.
 
     Raises:
-        VideoError: it is missing, unreadable, or of a format that is not read.
+        VideoError: it is missing, it is unreadable, or its format is not read.
     """
     try:
         container = av.open(f"file:{path}", options=dict(_OPTIONS))
@@ -56,8 +56,8 @@ def open_container(path: Path) -> InputContainer:
         raise VideoError(f"{path}: no such file") from None
     except av.EOFError:
         raise VideoError(f"{path}: ends before its first frame", "no_frames") from None
-    except (av.InvalidDataError, av.ArgumentError):  # the second one where the format is not on the list
-        if not path.exists():  # a numbered pattern such as i%d.png, which FFmpeg alone understands
+    except (av.InvalidDataError, av.ArgumentError):  # ArgumentError: the format is not on the list
+        if not path.exists():  # a numbered pattern such as i%d.png, which only FFmpeg understands
             raise VideoError(f"{path}: no such file") from None
         raise VideoError(f"{path}: {_kind(path)}") from None
     except (av.FFmpegError, OSError) as error:
@@ -65,12 +65,12 @@ def open_container(path: Path) -> InputContainer:
     if FORMATS.isdisjoint(container.format.name.split(",")):
         name = container.format.name
         container.close()
-        raise VideoError(f"{path}: a file of the format {name}, which is not read as video")
+        raise VideoError(f"{path}: its format is {name}, which is not read as video; convert it to MP4")
     return container
 
 
 def holds_flow(path: Path) -> bool:
-    """Whether a Matroska file is a flow file, by the mark in its head; its name does not matter."""
+    """Whether a file is a flow file: by the tag in its Matroska header, not by its name."""
     try:
         with path.open("rb") as file:
             head = file.read(_HEAD_BYTES)
@@ -80,7 +80,7 @@ def holds_flow(path: Path) -> bool:
 
 
 def _kind(path: Path) -> str:
-    """What a refused file is, from its first bytes: "a single picture, not a video"."""
+    """The kind of a file that is not read, by its first bytes: "a single picture, not a video"."""
     with path.open("rb") as file:
         head = file.read(1024)
     if not head:
@@ -100,7 +100,7 @@ def _kind(path: Path) -> str:
 
 
 def video_stream(container: InputContainer, path: Path) -> VideoStream:
-    """The video track that players and FFmpeg choose: one marked as default, then the largest, then the first.
+    """The video track that players and FFmpeg choose: the one marked as default, else the largest, else the first.
 
     The other tracks are not read. Raises VideoError where there is no video track.
     """
@@ -117,23 +117,23 @@ def video_stream(container: InputContainer, path: Path) -> VideoStream:
 
 
 def too_large(path: Path, width: int, height: int, max_pixels: int) -> VideoError:
-    """The error of a file whose frames are larger than is allowed."""
+    """The error for a file whose frames are too large."""
     return VideoError(f"{path}: frames of {width}×{height}, more than the limit of {max_pixels} pixels (max_pixels)")
 
 
 def pixel_shape(track: VideoStream) -> Fraction:
-    """Width of a pixel over its height, as players take it: the container's word first, then the codec's, else 1."""
+    """Width of a pixel over its height, as players use it: by the container, else by the codec, else 1."""
     shape = track.sample_aspect_ratio
     return Fraction(shape) if shape and 1 / MAX_PIXEL_SHAPE <= shape <= MAX_PIXEL_SHAPE else Fraction(1)
 
 
 def video_tracks(container: InputContainer) -> list[VideoStream]:
-    """The tracks of moving pictures, without cover pictures."""
+    """The video tracks, without cover pictures."""
     return [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
 
 
 def track_note(container: InputContainer, chosen: VideoStream) -> str:
-    """Which of several video tracks is read: "2 video tracks; the second is read"; empty for one track."""
+    """Which of several video tracks is read: "2 video tracks; number 2 (64×48) is read"; empty for one track."""
     tracks = video_tracks(container)
     if len(tracks) < 2:
         return ""

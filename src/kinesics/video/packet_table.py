@@ -1,4 +1,4 @@
-"""The packets of a video file by number: how each is known again when the file is read from another place."""
+"""The packets of a video file by number: how a packet is recognised when the file is read from another place."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 NONE = -(2**63)
-"""In the place of a time stamp or position that a packet does not have."""
+"""The value for a time stamp or position that a packet does not have."""
 Stamps = tuple[int | None, int | None, int | None]
 
 
 def stamps_of(packet: Packet[VideoStream]) -> Stamps:
-    """What tells a packet from all others of its file: pts, dts and position."""
+    """What identifies a packet in its file: pts, dts and position."""
     return packet.pts, packet.dts, packet.pos
 
 
 @dataclass(frozen=True)
 class PacketTable:
-    """Time stamps and positions of n packets, (n,) int64 each, in the order of the file; NONE where there is none."""
+    """Time stamps and positions of n packets, (n,) int64 each, in the order of the file; NONE for a missing one."""
 
     pts: npt.NDArray[np.int64]
     dts: npt.NDArray[np.int64]
@@ -43,13 +43,13 @@ class PacketTable:
         pts, dts, pos = (NONE if value is None else value for value in stamps_of(packet))
         if 0 <= expected < len(self) and self._stamps(expected) == (pts, dts, pos):
             return expected
-        found = np.flatnonzero((self.pts == pts) & (self.dts == dts) & (self.pos == pos))
-        return int(found[0]) if len(found) else None
+        matches = np.flatnonzero((self.pts == pts) & (self.dts == dts) & (self.pos == pos))
+        return int(matches[0]) if len(matches) else None
 
     def _stamps(self, number: int) -> tuple[int, int, int]:
         return int(self.pts[number]), int(self.dts[number]), int(self.pos[number])
 
     def stamp(self, number: int) -> int | None:
         """The time stamp to seek to for a packet: the earlier of its two; None where it has none."""
-        known = [int(value) for value in (self.pts[number], self.dts[number]) if value != NONE]
-        return min(known, default=None)
+        stamps = [int(value) for value in (self.pts[number], self.dts[number]) if value != NONE]
+        return min(stamps, default=None)

@@ -26,7 +26,7 @@ from kinesics.video.trim import part_of
 Result = TypeVar("Result")
 DECODERS = ("pyav", "torchcodec")
 MOST_EARLY = 32
-"""Frames that may come before the one that is due; codecs reorder at most 16."""
+"""How many later frames may be decoded before the next one in order; codecs reorder at most 16."""
 
 
 def open_video(
@@ -44,23 +44,24 @@ def open_video(
 ) -> Reader:
     """A reader of the frames of `path`: a video file, a folder of frames, or a pattern `clip/img_{:05d}.jpg`.
 
-    short_side: decode straight to this short side in pixels, also where the video is smaller; the aspect is kept.
+    short_side: resize to this short side in pixels, up or down; the aspect ratio is kept.
     start_seconds, end_seconds: a part of the video, counted from its first frame; the end is exclusive.
-    fps: frames a second of frame files (25 if unknown); video files know their own.
-    decoder: `pyav`, or `torchcodec` (extra `fast`; always exact). PyAV still reads what torchcodec does not get right:
-        all but MP4, MOV, Matroska and WebM, and files whose packets do not tell which frames there are.
+    fps: frames per second of frame files (25 by default); a video file has its own rate.
+    decoder: `pyav`, or `torchcodec` (extra `fast`; always exact). PyAV still reads what torchcodec decodes wrongly: all
+        formats except MP4, MOV, Matroska and WebM, and files whose packets do not say which frames there are.
     exact: convert whole pictures to RGB before they are resized, instead of after (the same within 40 dB PSNR).
-    salvage: for files known to be damaged (`partial`): decode everything when opening and count only the frames that
-        come out. Without it `num_frames` is what the file promises, and asking for a frame that cannot be had raises.
-    max_pixels: height × width of the largest frame that is decoded, for files that were not checked; any by default.
-    index_folder: where to keep the frame index of a long file, so that it is opened at once the next time.
+    salvage: for damaged files (`partial`): decode everything when opening, and count only the frames that can be
+        decoded. Without it `num_frames` is what the file promises, and a frame that cannot be decoded raises.
+    max_pixels: height × width of the largest frame that is decoded, for files that were not checked; no limit by
+        default.
+    index_folder: where to keep the frame index of a long file, so that it opens quickly the next time.
 
     Raises:
-        VideoError: it cannot be decoded; `status` says how (`error`, `no_video`, `no_frames`). A flow file is none.
-        UserError: an unknown decoder, one that is not installed, or a size or rate that cannot be.
+        VideoError: it cannot be decoded; `status` says why (`error`, `no_video`, `no_frames`). Also for a flow file.
+        UserError: the decoder is unknown or not installed, or the size or rate is out of range.
     """
     if holds_flow(path):
-        raise VideoError(f"{path}: holds optical flow, not pictures; name the video itself")
+        raise VideoError(f"{path}: holds optical flow, not pictures; expected the video itself")
     if decoder not in DECODERS:
         raise unknown("decoder", decoder, DECODERS)
     if short_side is not None and short_side < 1:
@@ -75,7 +76,7 @@ def open_video(
 
 
 def salvaged_if_needed(work: Callable[[bool], Result]) -> Result:
-    """work(False), or work(True) where a frame turned out damaged: for work that opens a video with that `salvage`."""
+    """work(False), or work(True) where a frame is damaged; `work` opens a video with its argument as `salvage`."""
     try:
         return work(False)
     except VideoError as error:
@@ -86,7 +87,7 @@ def salvaged_if_needed(work: Callable[[bool], Result]) -> Result:
 
 @dataclass(frozen=True)
 class Request:
-    """What was asked of `open_video`: enough to open it again in another process."""
+    """The arguments of `open_video`: with them another process can open the video again."""
 
     path: Path
     short_side: int | None
@@ -111,18 +112,18 @@ class Source(Protocol):
     def size(self) -> tuple[int, int]:
         """(height, width) of the pictures."""
 
-    def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
-        """The wanted frames, which rise, in any order. Raises VideoError where one cannot be had."""
+    def pictures(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """The frames at `indices` (rising), given in any order. Raises VideoError where one cannot be decoded."""
 
     def in_order(self) -> Iterator[Picture]:
-        """All frames in their order, each decoded once. Raises VideoError where one cannot be had."""
+        """All frames in order, each decoded once. Raises VideoError where one cannot be decoded."""
 
     def close(self) -> None:
         """Free what is open."""
 
 
 def open_source(request: Request) -> Source:
-    """Where the frames come from."""
+    """The source that reads a video with these arguments."""
     path = request.path
     if is_frames(path):
         return FrameFolder(path, request.fps, request.short_side)
@@ -135,7 +136,7 @@ def open_source(request: Request) -> Source:
 
 
 class Reader:
-    """A VideoReader. Opened again by itself where it finds itself in another process (fork, spawn, pickle)."""
+    """A VideoReader. In another process (fork, spawn, pickle) it opens its file again."""
 
     height: int
     width: int
@@ -156,7 +157,7 @@ class Reader:
         self.duration_seconds = part.seconds
 
     def __getattr__(self, name: str) -> int:
-        """`height` and `width` when first asked for: the first frame has to be decoded to know how it is turned."""
+        """Compute `height` and `width` at their first use: the first frame has to be decoded to know its rotation."""
         if name not in ("height", "width"):
             raise AttributeError(f"{type(self).__name__} has no attribute {name}")
         self.height, self.width = self._open().size
@@ -166,19 +167,19 @@ class Reader:
         """(T,) int64, in any order, repeats allowed → (T, 3, H, W) uint8, with the channels last in memory.
 
         Raises:
-            IndexError: a frame before 0 or beyond the last.
-            VideoError: a frame that cannot be decoded.
+            IndexError: an index is below 0 or above that of the last frame.
+            VideoError: a frame cannot be decoded.
         """
         unique, places = torch.unique(self._checked(indices), return_inverse=True)
-        wanted = (unique + self._first).tolist()
-        pictures = dict(self._open().pictures(wanted))
+        numbers = (unique + self._first).tolist()
+        pictures = dict(self._open().pictures(numbers))
         frames = np.empty((len(places), self.height, self.width, 3), dtype=np.uint8)
         for frame, place in zip(frames, places.tolist(), strict=True):
-            frame[:] = pictures[wanted[place]]
+            frame[:] = pictures[numbers[place]]
         return torch.from_numpy(frames).permute(0, 3, 1, 2)
 
     def in_order(self) -> Iterator[Picture]:
-        """All frames (H, W, 3) uint8 in their order, each decoded once. Raises VideoError where one cannot be had."""
+        """All frames (H, W, 3) uint8 in order, each decoded once. Raises VideoError where one cannot be decoded."""
         return islice(self._open().in_order(), self._first, self._first + self.num_frames)
 
     def seconds_at(self, indices: Tensor) -> Tensor:
@@ -192,7 +193,7 @@ class Reader:
         self._source = None
 
     def __del__(self) -> None:
-        self.close()  # PyAV's objects refer to each other, so an open file would stay until the collector comes
+        self.close()  # PyAV's objects refer to each other: without this the file stays open until garbage collection
 
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_source": None}
@@ -204,7 +205,7 @@ class Reader:
 
     def _checked(self, indices: Tensor) -> Tensor:
         if indices.ndim != 1 or indices.dtype.is_floating_point:
-            raise ValueError(f"indices are (T,) whole numbers, found {tuple(indices.shape)} {indices.dtype}")
+            raise ValueError(f"expected indices (T,) of whole numbers, found {tuple(indices.shape)} {indices.dtype}")
         wrong = indices[(indices < 0) | (indices >= self.num_frames)]
         if len(wrong):
             raise IndexError(
@@ -230,7 +231,7 @@ class VideoFile:
 
     @property
     def size(self) -> tuple[int, int]:
-        """(height, width) after turning and resizing; the first frame that is decoded tells."""
+        """(height, width) after rotation and resizing, by the first frame that is decoded."""
         if self._size is None:
             _, frame = next(
                 chain(self._file.find(self.packets[:1].tolist()), self._file.find(self.packets.tolist())), (0, None)
@@ -240,9 +241,9 @@ class VideoFile:
             self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
         return self._size
 
-    def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+    def pictures(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """See Source."""
-        missing = {int(self.packets[i]): i for i in wanted}
+        missing = {int(self.packets[i]): i for i in indices}
         for packet, frame in self._file.find(list(missing)):
             if self._size is None:
                 self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
@@ -253,22 +254,22 @@ class VideoFile:
     def in_order(self) -> Iterator[Picture]:
         """See Source."""
         numbers = {packet: number for number, packet in enumerate(self.packets.tolist())}
-        early: dict[int, Picture] = {}  # decoders give frames nearly in their order
-        due = 0
+        early: dict[int, Picture] = {}  # decoders return frames nearly in order
+        next_number = 0
         for frame in self._file.sequence(0, self._file.num_packets):
             number = numbers.get(int(frame.pts or 0))
-            if number is None or number < due:
+            if number is None or number < next_number:
                 continue
             if self._size is None:
                 self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
             early[number] = self._converter.rgb(frame, self._size)
-            while due in early:
-                yield early.pop(due)
-                due += 1
+            while next_number in early:
+                yield early.pop(next_number)
+                next_number += 1
             if len(early) > MOST_EARLY:
                 break
-        if due < len(numbers):
-            raise self._damaged(due)
+        if next_number < len(numbers):
+            raise self._damaged(next_number)
 
     def _damaged(self, number: int) -> VideoError:
         return VideoError(f"{self.path}: frame {number} of {len(self.packets)} cannot be decoded", "partial")

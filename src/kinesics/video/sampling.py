@@ -1,12 +1,12 @@
-"""Which frames of a video a network looks at: pure functions from a number of frames to indices.
+"""Which frames of a video a network sees: pure functions from a number of frames to indices.
 
-T time steps, F consecutive frames a step, V clips. Every function answers for every length of 1 frame or more:
+T time steps, F consecutive frames per step, V clips. Every function works for every length of 1 frame or more:
 
-1. The steps are spread over the frames that there are. A video shorter than the steps shows its frames several times
-   over, in order and in equal shares: 3 frames in 6 steps are 0 0 1 1 2 2.
+1. The steps are spread over all frames. A video with fewer frames than steps repeats its frames, in order and in equal
+   shares: 3 frames in 6 steps are 0 0 1 1 2 2.
 2. A step's F frames are consecutive. Where the video has fewer than F, the last frame is repeated: 0 1 2 2 2.
 
-Indices never fall along T or F, never wrap around and never leave the video. Without a generator there is no chance.
+Indices never fall along T or F, never wrap around and never leave the video. Without a generator nothing is random.
 """
 
 from __future__ import annotations
@@ -28,21 +28,22 @@ def segment_indices(
     frames_per_segment: int = 1,
     generator: Generator | None = None,
 ) -> Tensor:
-    """(T, F) int64: one place in each of T equal segments, at random, or in the middle without a generator.
+    """(T, F) int64: one place in each of T equal segments, random with a generator, the middle without one.
 
     With s = num_frames - F + 1 places where a stack of F frames can start, the middle of segment t is
-    floor((t + 1/2)·s/T). A random place is drawn from the whole frames floor(t·s/T) … floor((t+1)·s/T) - 1, so that T
-    different frames are drawn wherever there are T, and all frames have their turn.
+    floor((t + 1/2)·s/T). A random place is drawn from the whole frames floor(t·s/T) … floor((t+1)·s/T) - 1. So T
+    different frames are drawn where the video has T, and every frame can be drawn.
 
-    With `steps_per_segment` K above 1 each place is a run of K·stride consecutive frames, of which every stride-th
-    begins a step: T is num_segments·K then (STP's segments and parts). `stride` has no meaning otherwise.
+    With `steps_per_segment` K above 1, each place is a run of K·stride consecutive frames, and every stride-th frame
+    begins a step. T is then num_segments·K (STP's segments and parts). Otherwise `stride` has no effect.
 
     segment_indices(10, 4) → 1 3 6 8;  segment_indices(20, 2, steps_per_segment=2, stride=3) → 3 6 11 14
 
     Raises:
-        ValueError: a number below 1, or more frames in a step than the stride.
+        ValueError: a number is below 1, or a step has more frames than the stride.
 
-    Source: TSN (Wang et al. 2016), section 3.1; its code cuts the segments to whole frames and never draws the rest.
+    Source: TSN (Wang et al. 2016), section 3.1; its code cuts the segments to whole frames and never draws
+    the rest of the frames.
     STP: its paper, section 3.1, with runs of 20 frames and parts of 5.
     """
     _check(num_frames=num_frames, num_segments=num_segments, frames_per_segment=frames_per_segment)
@@ -73,13 +74,13 @@ def dense_indices(
 ) -> Tensor:
     """(T, F) int64: T steps that are `stride` frames apart, from a random place, or in the middle without a generator.
 
-    A video too short for the stride takes the largest whole stride that fits, and one too short for stride 1 is spread
-    as `segment_indices` does without a generator.
+    Where the video is too short for the stride, the largest whole stride that fits is used. Where it is too short for
+    stride 1, the steps are spread as `segment_indices` does without a generator.
 
     dense_indices(20, 4, stride=4) → 3 7 11 15;  dense_indices(10, 4, stride=4) → 0 3 6 9
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number is below 1.
     """
     _check(num_frames=num_frames, num_steps=num_steps, stride=stride, frames_per_segment=frames_per_segment)
     fitting = _fitting_stride(num_frames, num_steps, stride, frames_per_segment)
@@ -104,17 +105,17 @@ def clip_indices(
 ) -> Tensor:
     """(V, T, F) int64: V clips spread evenly over a video, the same each time.
 
-    Segments: clip v looks (v + 1/2)/V into each segment: one clip at the middle, two at a quarter and at three
-    quarters; runs of steps as `segment_indices` has them. Dense: the clips' starts are even from the first possible one
-    to the last; one clip lies in the middle.
+    Segments: clip v takes the place at the share (v + 1/2)/V of each segment: one clip takes the middle, two take a
+    quarter and three quarters. Runs of steps are as in `segment_indices`. Dense: the clips' starts are spread evenly
+    from the first possible start to the last; one clip lies in the middle.
 
     clip_indices(8, 2, 2) → 1 5 and 3 7
 
     Raises:
-        ValueError: a number below 1.
+        ValueError: a number is below 1.
 
-    Source: TSM (Lin et al. 2019) tests two clips at shares 0 and 1/2 of the segments; shifted here, so that they lie
-    symmetrically in the video. Ten dense clips: Non-local (Wang et al. 2018), section 4.1.
+    Source: TSM (Lin et al. 2019) tests two clips at shares 0 and 1/2 of the segments; they are shifted here,
+    so that they lie symmetrically in the video. Ten dense clips: Non-local (Wang et al. 2018), section 4.1.
     """
     _check(
         num_frames=num_frames,
@@ -161,12 +162,12 @@ def _parts(runs: Tensor, steps_per_segment: int, frames_per_segment: int) -> Ten
 
 
 def _places(num_frames: int, frames_per_segment: int) -> int:
-    """At how many frames a stack can start and stay inside the video; 1 where it does not fit."""
+    """How many frames a stack of F frames can start at and stay inside the video; 1 where it does not fit."""
     return max(1, num_frames - frames_per_segment + 1)
 
 
 def _fitting_stride(num_frames: int, num_steps: int, stride: int, frames_per_segment: int) -> int:
-    """The largest stride, up to `stride`, at which all steps fit; 0 where not even 1 does."""
+    """The largest stride, up to `stride`, at which all steps fit; 0 where not even 1 fits."""
     return min(stride, (_places(num_frames, frames_per_segment) - 1) // max(1, num_steps - 1))
 
 

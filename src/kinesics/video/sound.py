@@ -1,4 +1,4 @@
-"""The sound of a video for a copy of its pictures: packets as they are where MP4 takes them, else encoded as AAC."""
+"""The sound of a video, for a copy of its pictures: packets are copied where MP4 can hold them, else encoded as AAC."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from kinesics.errors import VideoError
 from kinesics.video.open import open_container, video_stream
 
 COPIED = ("aac", "mp3", "mp2", "ac3", "eac3", "alac", "opus", "flac")
-"""Codecs whose packets an MP4 file holds as they are."""
-MOST_RATE = 48_000
-"""Samples a second of sound that is encoded; most players take no more."""
+"""Codecs whose packets an MP4 file can hold."""
+MAX_RATE = 48_000
+"""Highest rate of encoded sound, in samples per second; most players accept no more."""
 Piece = tuple[Fraction, "list[Packet[AudioStream]]"]
-"""When it is heard, and its packets."""
+"""The time in seconds at which some sound starts, and its packets."""
 
 
 class Sound:
-    """The first sound track of a video, from its first picture on.
+    """The first sound track of a video, from the first picture on.
 
-    A track that is damaged ends where it cannot be read any more; the pictures go on.
+    A damaged track ends where it can no longer be read; the pictures go on.
 
     Raises:
         VideoError: the file cannot be opened, or has no sound.
@@ -44,18 +44,18 @@ class Sound:
         self._next: Piece | None = None
 
     def add_to(self, copy: OutputContainer) -> None:
-        """Make a track for it in `copy`, before anything is written there."""
+        """Add its track to `copy`; call this before anything is written."""
         codec = self.track.codec_context
         if codec.codec.canonical_name in COPIED:
             self._track = copy.add_stream_from_template(self.track)
             self._pieces = self._copied()
         else:
-            self._track = copy.add_stream("aac", rate=min(codec.sample_rate or MOST_RATE, MOST_RATE))
+            self._track = copy.add_stream("aac", rate=min(codec.sample_rate or MAX_RATE, MAX_RATE))
             self._track.codec_context.layout = "mono" if codec.layout.nb_channels == 1 else "stereo"
             self._pieces = self._encoded()
 
     def write_until(self, copy: OutputContainer, seconds: float) -> None:
-        """Write what is heard before a time, counted from the first picture."""
+        """Write the sound before a time in seconds, counted from the first picture."""
         try:
             while (piece := self._next or next(self._pieces, None)) is not None:
                 self._next = piece if piece[0] >= seconds else None
@@ -64,7 +64,7 @@ class Sound:
                 for packet in piece[1]:
                     copy.mux(packet)
         except (av.FFmpegError, ValueError):
-            self._pieces = iter(())  # damaged from here on
+            self._pieces = iter(())  # the rest is damaged
 
     def close(self) -> None:
         """Free the file."""
@@ -100,7 +100,7 @@ class Sound:
 
 
 def sound_of(video: Path) -> Sound | None:
-    """The sound of a video; None where it has none, such as a folder of frames."""
+    """The sound of a video; None where it has none, for example a folder of frames."""
     if not video.is_file():
         return None
     try:

@@ -1,4 +1,4 @@
-"""The frames of a video file decoded by torchcodec (extra `fast`), with the index that PyAV reads."""
+"""The frames of a video file decoded by torchcodec (extra `fast`), with the frame index that PyAV reads."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from kinesics.video.demux import PacketFile
 
 
 def suits(file: PacketFile) -> bool:
-    """Whether torchcodec gives the right frames of this file.
+    """Whether torchcodec gives the correct frames of this file.
 
-    Only in MP4, MOV, Matroska and WebM: in AVI it is off by one where there are B-frames, in MPEG it may miss the last
-    ones. And only where every packet is a frame that is shown, by its own time stamp, and where pixels are square.
+    Only in MP4, MOV, Matroska and WebM: in AVI with B-frames it is off by one, in MPEG it may miss the last frames. And
+    only where every packet is one shown frame with its own time stamp, and where pixels are square.
     """
     names = set(file.container.format.name.split(","))
     whole = file.trusted and len(file.index.packets) == file.num_packets
@@ -30,13 +30,13 @@ def load_decoder() -> Any:
     try:
         return importlib.import_module("torchcodec.decoders").VideoDecoder
     except ImportError:
-        raise UserError("decoder 'torchcodec' is not installed; pip install 'kinesics[fast]', and FFmpeg") from None
+        raise UserError("decoder 'torchcodec' is not installed: pip install 'kinesics[fast]' and FFmpeg") from None
     except (RuntimeError, OSError):
-        raise UserError("decoder 'torchcodec' finds no FFmpeg it can use; install FFmpeg 4 to 8") from None
+        raise UserError("decoder 'torchcodec' finds no FFmpeg that it can use: install FFmpeg 4 to 8") from None
 
 
 class TorchcodecFile:
-    """A Source (see decode.py) on torchcodec's exact mode, one thread. Closes `file`: only its index is used."""
+    """A Source (see `video.reader`) with torchcodec in exact mode, one thread. It only takes the index of `file`."""
 
     def __init__(self, file: PacketFile, short_side: int | None) -> None:
         self.path: Path = file.path
@@ -48,21 +48,21 @@ class TorchcodecFile:
             self._decoder = load_decoder()(
                 str(self.path), stream_index=stream, dimension_order="NHWC", num_ffmpeg_threads=1, seek_mode="exact"
             )
-            found = len(self._decoder)
+            num_frames = len(self._decoder)
             height, width = self._decoder[0].shape[:2]
         except (RuntimeError, ValueError, IndexError) as error:
             raise self._error(error) from error
-        if found != len(self.seconds):
-            raise VideoError(f"{self.path}: torchcodec counts {found} frames, PyAV {len(self.seconds)}")
+        if num_frames != len(self.seconds):
+            raise VideoError(f"{self.path}: torchcodec counts {num_frames} frames, PyAV {len(self.seconds)}")
         self.size = fit(height, width, short_side)
 
-    def pictures(self, wanted: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+    def pictures(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """See Source."""
         try:
-            frames = self._decoder.get_frames_at(list(wanted)).data.numpy()
+            frames = self._decoder.get_frames_at(list(indices)).data.numpy()
         except (RuntimeError, ValueError, IndexError) as error:
             raise self._error(error, "partial") from error
-        for index, picture in zip(wanted, frames, strict=True):
+        for index, picture in zip(indices, frames, strict=True):
             yield index, resized(np.asarray(picture, dtype=np.uint8), self.size)
 
     def in_order(self) -> Iterator[Picture]:

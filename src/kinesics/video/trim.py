@@ -12,13 +12,13 @@ import numpy.typing as npt
 from kinesics.errors import VideoError
 
 TOLERANCE_SECONDS = 1e-3
-"""How far before `start_seconds` a frame may come and still be in, and before `end_seconds` and be out: times in tables
-are rounded, mostly to milliseconds, and frames are much further apart."""
+"""A frame up to this much before `start_seconds` is still inside, and one before `end_seconds` is already outside.
+Times in tables are rounded, mostly to milliseconds, and frames are much further apart."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """Which of all frames, and how long they last."""
+    """The frames of a part of a video, and how long they last."""
 
     frames: slice
     seconds: float
@@ -31,12 +31,12 @@ def part_of(
     start_seconds: float | None,
     end_seconds: float | None,
 ) -> Part:
-    """The frames shown at or after the start and before the end; `seconds` are the times of all frames.
+    """The frames from `start_seconds` on and before `end_seconds`; `seconds` are the times of all frames.
 
     part_of(path, 0 .1 .2 .3, .4, .1, .3) → frames 1 and 2
 
     Raises:
-        VideoError: there are none (`no_frames`).
+        VideoError: there is no such frame (`no_frames`).
     """
     first = 0 if start_seconds is None else bisect_left(seconds, start_seconds - TOLERANCE_SECONDS)
     stop = len(seconds) if end_seconds is None else bisect_left(seconds, end_seconds - TOLERANCE_SECONDS)

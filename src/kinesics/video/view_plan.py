@@ -1,4 +1,4 @@
-"""Test protocols as values: which clips of a video are scored, at which size and crops, and how they are averaged."""
+"""Test protocols as values: which clips of a video are scored, at which size and crops, and how scores are averaged."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class ViewPlan:
     modality: Modality = "rgb"
     """Frames, or their optical flow."""
     sampling: Sampling = "segments"
-    """One place in each equal share of the video, or neighbours `stride` frames apart."""
+    """segments: one place in each equal share of the video. dense: steps `stride` frames apart."""
     num_clips: Steps = 1
-    """Clips, spread evenly over the video."""
+    """Number of clips, spread evenly over the video."""
     num_segments: Steps = 8
-    """Segments of a clip, each a time step; T of them."""
+    """Segments of a clip, each one time step: T of them."""
     steps_per_segment: Steps = 1
     """Time steps in each segment, `stride` frames apart."""
     frames_per_segment: Steps = 1
@@ -45,7 +45,7 @@ class ViewPlan:
     size: Size = 224
     """Side of the square crops, in pixels."""
     crops: Literal[1, 3, 10] = 1
-    """The centre; three along the longer side; or corners, centre and their mirrors."""
+    """1: the centre. 3: along the longer side. 10: corners, centre and their mirror images."""
     average: Literal["logits", "probs"] = "logits"
     """What is averaged over the views."""
 
@@ -56,7 +56,7 @@ class ViewPlan:
                 f"view plan: steps {self.stride} frames apart cannot have {self.frames_per_segment} frames each"
             )
         if self.size > self.resize:
-            raise UserError(f"view plan: crops of {self.size} pixels need frames resized to as much, not {self.resize}")
+            raise UserError(f"view plan: crops of {self.size} pixels do not fit frames resized to {self.resize}")
 
     @property
     def num_views(self) -> int:
@@ -76,7 +76,7 @@ class ViewPlan:
         )
 
     def named(self, name: str) -> ViewPlan:
-        """The protocol called `name` at this plan's sizes and segments; "one" is this plan. Raises UserError."""
+        """The protocol `name` with this plan's sizes and segments; "one" gives this plan. Raises UserError."""
         if name == "one":
             return self
         shared = {field.name for field in dataclasses.fields(InputConfig)} & set(vars(self))
@@ -88,7 +88,7 @@ class ViewPlan:
 
     @staticmethod
     def from_dict(values: Mapping[str, Any]) -> ViewPlan:
-        """What `to_dict` gave; fields left out keep their defaults. Raises UserError for a field or value unknown."""
+        """The plan of the values that `to_dict` gave; missing ones get defaults. Raises UserError for unknown ones."""
         fields = [field.name for field in dataclasses.fields(ViewPlan)]
         for name in values:
             if name not in fields:
@@ -97,15 +97,15 @@ class ViewPlan:
 
 
 def view_plan(name: str, input: InputConfig) -> ViewPlan:
-    """The protocol called `name`, for a network trained on `input`.
+    """The protocol `name`, for a network trained on `input`.
 
-    one: a clip, its centre crop. two-clip: two clips at full resolution, centre crop (TSM's "2 clips").
+    one: one clip, its centre crop. two-clip: two clips at full resolution, centre crop (TSM's "2 clips").
     ten-by-three: ten clips × three crops at full resolution, probabilities averaged (Non-local's protocol).
-    25x10: 25 segments × corners, centre and mirrors (TSN's protocol; its 25 frames are one clip here).
-    25x1: the same without the crops, ten times as quick.
+    25x10: 25 segments × corners, centre and their mirror images (TSN's protocol; here its 25 frames are one clip).
+    25x1: the same with the centre crop only, ten times as fast.
 
     Raises:
-        UserError: no such protocol, or crops larger than the frames.
+        UserError: the protocol is unknown, or the crops are larger than the frames.
     """
     plan = ViewPlan(
         modality=input.modality,

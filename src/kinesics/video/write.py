@@ -1,4 +1,4 @@
-"""Frames to a video file that browsers play."""
+"""Write frames to a video file that browsers play."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from kinesics.files import atomic_path
 from kinesics.video.sound import Sound
 
 CODECS = ("libx264", "libopenh264", "mpeg4")
-"""In the order they are tried. The first two are H.264; browsers do not play the last, every desktop player does."""
+"""In the order in which they are tried. The first two are H.264. Browsers do not play the last; desktop players do."""
 
-MATRIX_BT601 = 6  # AVCOL_SPC_SMPTE170M: also what readers assume which do not look at the tag
+MATRIX_BT601 = 6  # AVCOL_SPC_SMPTE170M: also the default of readers that ignore the tag
 
 
 def write_video(
@@ -37,32 +37,32 @@ def write_video(
     threads: int = 0,
     sound: Sound | None = None,
 ) -> int:
-    """Write `frames` to `path` (.mp4) and say how many there were.
+    """Write `frames` to `path` (.mp4), and return how many there are.
 
-    frames: (H, W, 3) uint8 RGB, all of one size; may be a generator, one frame is held at a time.
-    An odd height or width is made even by repeating the last row or column: 4:2:0 chroma knows no odd sizes.
-    The pictures are BT.601, limited range, with sRGB primaries, and tagged so; colours come back with any reader.
-    codec: one of CODECS, by default the first that this build of PyAV has. crf: 0 (lossless) to 51, 18 looks the same
-    as the source. preset, tune: x264's. threads: 0 is one a core; the bytes of the file depend on it.
-    sound: is written beside the frames, and ends with them.
+    frames: (H, W, 3) uint8 RGB, all of one size; a generator works too, one frame is held at a time.
+    An odd height or width is made even by repeating the last row or column: 4:2:0 chroma has no odd sizes.
+    The pictures are BT.601, limited range, with sRGB primaries, and tagged so: any reader gives the same colours back.
+    codec: one of CODECS, by default the first that this build of PyAV has. crf: 0 (lossless) to 51; at 18 no difference
+    from the source is visible. preset, tune: of x264. threads: 0 is one per core; the bytes of the file depend on it.
+    sound: written with the frames, and ends with them.
 
-    The file appears when it is complete; a failure, also of `frames`, leaves nothing.
+    The file appears when it is complete; an error, also one of `frames`, leaves no file.
 
     Raises:
-        UserError: no frames, frames of another shape or type, an fps, codec or suffix that cannot be.
+        UserError: there are no frames, their shape or type is wrong, or the fps, crf, codec or suffix is invalid.
         KinesicsError: the disk is full or the folder cannot be written.
     """
     if not (math.isfinite(fps) and fps > 0):
-        raise UserError(f"{path}: wanted frames a second above 0, found {fps}")
+        raise UserError(f"{path}: expected an fps above 0, found {fps}")
     if not 0 <= crf <= 51:
-        raise UserError(f"{path}: wanted a crf from 0 to 51, found {crf}")
+        raise UserError(f"{path}: expected a crf from 0 to 51, found {crf}")
     if path.suffix.lower() not in (".mp4", ".m4v", ".mov"):
-        raise UserError(f"{path}: wanted a name that ends in .mp4")
+        raise UserError(f"{path}: expected a name that ends in .mp4, .m4v or .mov")
     name = available_codec() if codec is None else codec
     if name not in CODECS:
         raise unknown("video codec", name, CODECS)
     if name not in av.codecs_available:
-        raise UserError(f"{path}: this build of PyAV has no codec {name}; leave it out to take one that is there")
+        raise UserError(f"{path}: this build of PyAV has no codec {name}; leave codec out to use one that it has")
     checked = _checked(path, frames)
     first = next(checked, None)
     if first is None:
@@ -96,9 +96,11 @@ def _checked(path: Path, frames: Iterable[NDArray[np.uint8]]) -> Iterator[NDArra
     shape: tuple[int, ...] | None = None
     for index, frame in enumerate(frames):
         if frame.ndim != 3 or frame.shape[2] != 3 or frame.dtype != np.uint8 or 0 in frame.shape:
-            raise UserError(f"{path}: frame {index} is {frame.dtype} {frame.shape}, wanted uint8 (height, width, 3)")
+            raise UserError(
+                f"{path}: frame {index}: expected uint8 (height, width, 3), found {frame.dtype} {frame.shape}"
+            )
         if shape is not None and frame.shape != shape:
-            raise UserError(f"{path}: frame {index} is {frame.shape}, the frames before it are {shape}")
+            raise UserError(f"{path}: frame {index}: expected {shape} like the frames before it, found {frame.shape}")
         shape = frame.shape
         yield frame
 

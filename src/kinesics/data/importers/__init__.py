@@ -1,4 +1,4 @@
-"""Importers: from what people have on their disks to rows of a manifest. FORMATS says which there are."""
+"""Importers: from data sets on disk to rows of a manifest. FORMATS lists them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kinesics.errors import UserError, unknown
 
 @dataclass(frozen=True)
 class Format:
-    """A kind of source: what imports it, and which options mean something for it."""
+    """A kind of source: its importer, and the options that it uses."""
 
     read: Callable[[Path, Options], Imported]
     options: tuple[str, ...] = ("root",)
@@ -46,21 +46,21 @@ FORMATS: dict[str, Format] = {
 
 
 def import_clips(source: Path, format: str, options: Options) -> Imported:
-    """The clips of `source`; `auto` takes a folder for class folders and a file by its suffix (.csv, .txt, .xml).
+    """The clips of `source`; `auto` reads a folder as class folders, and a file by its suffix (.csv, .txt, .xml).
 
     Raises:
-        UserError: the source is missing, the format unknown, or the one does not fit the other.
+        UserError: the source is missing, the format is unknown, or they do not fit each other.
     """
     if not source.exists():
         raise UserError(f"{source}: no such file or folder; expected the clips to import, or the list of them")
     if format == "auto":
         format = "folder" if source.is_dir() else {".csv": "csv", ".txt": "list", ".xml": "cvat"}.get(source.suffix, "")
         if not format:
-            raise UserError(f"{source}: its format is not clear; name it: {', '.join(FORMATS)}")
+            raise UserError(f"{source}: unknown suffix; name its format: {', '.join(FORMATS)}")
     if format not in FORMATS:
         raise unknown("format", format, FORMATS)
     if source.is_dir() and format == "csv":
-        raise UserError(f"{source}: a folder; expected a CSV file (class folders have the format 'folder')")
+        raise UserError(f"{source}: a folder; expected a CSV file (the format of class folders is 'folder')")
     if options.template is not None:
         check_template(options.template)
     check_options(format, options)
@@ -68,22 +68,22 @@ def import_clips(source: Path, format: str, options: Options) -> Imported:
 
 
 def check_options(format: str, options: Options) -> None:
-    """Raise UserError for an option that the format does not use, or a root that is no folder."""
+    """Raise UserError for an option that the format does not use, or a root that is not a folder."""
     taken = FORMATS[format].options
     for field in dataclasses.fields(Options):
         value = getattr(options, field.name)
         if value not in (None, {}) and field.name not in (*taken, *ABOUT_PROCESSES):
             users = ", ".join(name for name, other in FORMATS.items() if field.name in other.options)
-            raise UserError(f"{field.name} means nothing for the format '{format}'; it is for {users}")
+            raise UserError(f"{field.name} is not used by the format '{format}'; it is for {users}")
     if options.root is not None and not options.root.is_dir():
-        raise UserError(f"root {options.root}: no such folder; expected the one that the listed paths start from")
+        raise UserError(f"root {options.root}: no such folder; expected the folder that the listed paths start from")
 
 
 def check_template(template: str) -> None:
-    """Raise UserError unless the template makes different names of different frame numbers."""
+    """Raise UserError unless the template gives different names for different frame numbers."""
     try:
-        good = template.format(1) != template.format(2)
+        is_valid = template.format(1) != template.format(2)
     except (IndexError, KeyError, ValueError):
-        good = False
-    if not good or "/" in template:
-        raise UserError(f"'{template}' is no template of frame names; expected such as img_{{:05d}}.jpg")
+        is_valid = False
+    if not is_valid or "/" in template:
+        raise UserError(f"'{template}' is no template of frame names; expected one such as img_{{:05d}}.jpg")

@@ -1,4 +1,4 @@
-"""Import the XML of CVAT for video: each stretch in which a track is seen becomes a clip."""
+"""Import the XML of CVAT for video: each span in which a track is visible becomes a clip."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from kinesics.data.frame_times import FrameTimes, frame_times
-from kinesics.data.importers.cvat_xml import WANTED, Document, Track, read_document
+from kinesics.data.importers.cvat_xml import EXPECTED, Document, Track, read_document
 from kinesics.data.importers.source import Imported, Options, first_existing
 from kinesics.data.manifest import Row
 from kinesics.data.problems import Entry, Problem
@@ -15,24 +15,24 @@ from kinesics.errors import KinesicsError, UserError
 
 
 def import_cvat(source: Path, options: Options) -> Imported:
-    """CVAT for video 1.1: each stretch in which a track is not outside becomes a row of that video, from start to end.
+    """CVAT for video 1.1: each span in which a track is not outside becomes a row of the video, from start to end.
 
         <annotations><meta><task>…<source>walk.mp4</source></task></meta>
           <track label="nod"><box frame="30" outside="0" …/> … <box frame="75" outside="1" …/></track>
 
-    The video lies beside the XML (or in `root`); its time stamps turn frames into seconds. Where it cannot be read, the
-    frame rate of the XML does, with a note. All clips of a video are one group, so that they stay on one side of a
-    split. A folder of XML files is read whole.
+    The video is beside the XML (or in `root`); its time stamps give the seconds of frames. Where it cannot be read, the
+    frame rate of the XML gives them, with a note. All clips of a video are one group, so that they stay in one split.
+    In a folder, all XML files are read.
 
     Raises:
-        UserError: not such an XML file.
+        UserError: a file is not such XML.
     """
     files = sorted(source.glob("*.xml")) if source.is_dir() else [source]
     if not files:
-        raise UserError(f"{source}: no XML file in it; expected {WANTED}")
+        raise UserError(f"{source}: no XML file in it; expected {EXPECTED}")
     documents = {file: read_document(file) for file in files}
     videos = {file: videos_of(document, options.root or file.parent) for file, document in documents.items()}
-    paths = [path for found in videos.values() for path in found.values()]
+    paths = [path for by_task in videos.values() for path in by_task.values()]
     times = frame_times(paths, options.limits, options.num_workers)
     entries: list[Entry] = []
     problems: list[Problem] = []
@@ -44,12 +44,12 @@ def import_cvat(source: Path, options: Options) -> Imported:
                 group = Path(document.videos[task]).name
                 entries += [entry for track in tracks for entry in entries_of(file, track, path, group, seconds_at)]
     if not entries and not problems:
-        raise UserError(f"{', '.join(map(str, files))}: no labelled track; expected {WANTED}")
+        raise UserError(f"{', '.join(map(str, files))}: no labelled track; expected {EXPECTED}")
     return Imported(tuple(entries), None, tuple(problems))
 
 
 def videos_of(document: Document, base: Path) -> dict[str, Path]:
-    """The video of each task: as it is named below `base`, or its name alone."""
+    """The video of each task: its path from `base`, or its file name in `base`."""
     base = base.absolute()
     return {task: first_existing([base / name, base / Path(name).name]) for task, name in document.videos.items()}
 
@@ -62,31 +62,30 @@ def clock(
     times: Mapping[Path, FrameTimes | KinesicsError],
     problems: list[Problem],
 ) -> Callable[[int], float] | None:
-    """When each frame of a video is shown, in seconds; None where that cannot be known. Adds what there is to say.
+    """The time of each frame of a video in seconds; None where it is not known. Adds to `problems`.
 
-    fps: what the XML says, for a video whose own times cannot be read.
+    fps: the rate in the XML, for a video whose own times cannot be read.
     """
-    found = times[path]
-    if isinstance(found, FrameTimes):
+    video_times = times[path]
+    if isinstance(video_times, FrameTimes):
         for track in tracks:
             last = max((frame for frame, _ in track.shapes), default=0)
-            if last > found.num_frames:
-                text = f"the track '{track.label}' goes to frame {last}; {path} has {found.num_frames} frames"
+            if last > video_times.num_frames:
+                text = f"the track '{track.label}' goes to frame {last}; {path} has {video_times.num_frames} frames"
                 problems.append(Problem("warning", str(file), track.line, text))
-        return found.at
+        return video_times.at
     if fps is not None and math.isfinite(fps) and fps > 0:
-        text = (
-            f"{len(tracks)} tracks have times by the XML's frame rate of {fps:g}, since {path} cannot be read: {found}"
-        )
+        text = f"{len(tracks)} tracks have times by the XML's frame rate of {fps:g}"
+        text = f"{text}, since {path} cannot be read: {video_times}"
         problems.append(Problem("note", str(file), 0, text))
         return lambda frame: frame / fps
-    lost = f"{len(tracks)} tracks need the times of the frames of {path}"
-    problems.append(Problem("error", str(file), 0, f"{lost}, which cannot be read: {found}"))
+    text = f"{len(tracks)} tracks need the times of the frames of {path}"
+    problems.append(Problem("error", str(file), 0, f"{text}, which cannot be read: {video_times}"))
     return None
 
 
 def entries_of(file: Path, track: Track, path: Path, group: str, seconds_at: Callable[[int], float]) -> Iterator[Entry]:
-    """A clip for each stretch of a track."""
+    """A clip for each span of a track."""
     for first, end in spans(track.shapes):
         try:
             row = Row(
@@ -103,7 +102,7 @@ def entries_of(file: Path, track: Track, path: Path, group: str, seconds_at: Cal
 
 
 def spans(shapes: list[tuple[int, bool]]) -> Iterator[tuple[int, int]]:
-    """(first frame, frame after the last) of each stretch in view, of (frame, outside) pairs.
+    """(first frame, frame after the last) of each visible span, from (frame, outside) pairs.
 
     [(3, False), (9, False), (12, True), (20, False)] → (3, 12), (20, 21): a shape holds until the next one.
     """

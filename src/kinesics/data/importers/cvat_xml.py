@@ -8,12 +8,12 @@ from xml.parsers import expat
 
 from kinesics.errors import UserError
 
-WANTED = "an XML file exported as 'CVAT for video 1.1'"
+EXPECTED = "an XML file exported as 'CVAT for video 1.1'"
 
 
 @dataclass
 class Track:
-    """A labelled track: the frames at which its shape is set, and whether it is outside the picture from there on."""
+    """A labelled track. shapes: frames at which its shape is set, and whether it is outside the picture from there."""
 
     label: str
     line: int
@@ -23,7 +23,7 @@ class Track:
 
 @dataclass
 class Document:
-    """What is read of a file: the video of each task (a file of one task has the task ""), their rates, the tracks."""
+    """The content of a file: the video of each task (the only task is ""), their frame rates, the tracks."""
 
     videos: dict[str, str] = field(default_factory=dict)
     fps: dict[str, float] = field(default_factory=dict)
@@ -31,10 +31,10 @@ class Document:
 
 
 def read_document(file: Path) -> Document:
-    """Read the XML with expat, which knows the line of each track.
+    """Read the XML with expat, which gives the line of each track.
 
     Raises:
-        UserError: it cannot be read, is no such XML, names no video, or has a track of a task without one.
+        UserError: the file cannot be read, is not such XML, names no video, or has a track of a task without a video.
     """
     reader = _Reader(file)
     try:
@@ -42,24 +42,24 @@ def read_document(file: Path) -> Document:
             reader.parser.ParseFile(stream)
     except expat.ExpatError as error:
         raise UserError(
-            f"{file}:{error.lineno}: not XML ({expat.ErrorString(error.code)}); expected {WANTED}"
+            f"{file}:{error.lineno}: not XML ({expat.ErrorString(error.code)}); expected {EXPECTED}"
         ) from None
     except OSError as error:
-        raise UserError(f"{file}: {error.strerror}; expected {WANTED}") from None
+        raise UserError(f"{file}: {error.strerror}; expected {EXPECTED}") from None
     document = reader.document
     if not document.videos:
-        raise UserError(f"{file}: names no video (<source>); expected {WANTED}")
+        raise UserError(f"{file}: names no video (<source>); expected {EXPECTED}")
     tasks = set(document.videos)
     for track in document.tracks:
         if track.task not in tasks:
             if len(tasks) > 1:
                 raise UserError(f"{file}:{track.line}: the track belongs to task '{track.task}', which has no video")
-            track.task = next(iter(tasks))  # a single task is not named by its tracks
+            track.task = next(iter(tasks))  # the tracks of a single task do not name it
     return document
 
 
 class _Reader:
-    """Fills a Document as expat comes to elements."""
+    """Fills a Document while expat reads elements."""
 
     def __init__(self, file: Path) -> None:
         self.file, self.document = file, Document()
@@ -78,9 +78,9 @@ class _Reader:
         self.path.append(name)
         self.text = ""
         if len(self.path) == 1 and name != "annotations":
-            raise UserError(f"{self.place}: found <{name}>; expected {WANTED}")
+            raise UserError(f"{self.place}: found <{name}>; expected {EXPECTED}")
         if name == "image":
-            raise UserError(f"{self.place}: annotated as single images; expected {WANTED}")
+            raise UserError(f"{self.place}: annotated as single images; expected {EXPECTED}")
         if name == "task":
             self.task_id = ""
         if name == "track":
@@ -88,7 +88,7 @@ class _Reader:
             self.document.tracks.append(Track(label, self.parser.CurrentLineNumber, owner))
         elif self.path[:-1] == ["annotations", "track"] and "frame" in attributes:
             if not attributes["frame"].isdigit():
-                raise UserError(f"{self.place}: frame '{attributes['frame']}' is not a number")
+                raise UserError(f"{self.place}: frame is '{attributes['frame']}'; expected a whole number")
             shape = int(attributes["frame"]), attributes.get("outside") == "1"
             self.document.tracks[-1].shapes.append(shape)
 
@@ -108,4 +108,4 @@ class _Reader:
             try:
                 self.document.fps[task] = float(value)
             except ValueError:
-                raise UserError(f"{self.place}: frame rate '{value}' is not a number") from None
+                raise UserError(f"{self.place}: frame rate is '{value}'; expected a number") from None

@@ -17,17 +17,17 @@ Skipped = dict[str, list[str]]
 
 
 def import_folder(source: Path, options: Options) -> Imported:
-    """A folder with one folder a class, its name being the label.
+    """A folder with one folder per class; its name is the label.
 
         SRC/nod/a.mp4                     a video
-        SRC/nod/monday/b.avi              deeper ones too
-        SRC/nod/clip7/00001.jpg …         a folder that holds more pictures than videos is one clip, of those frames
-        SRC/train/nod/…  SRC/test/nod/…   folders named train, val and test are splits, where there are no others
+        SRC/nod/monday/b.avi              also in deeper folders
+        SRC/nod/clip7/00001.jpg …         a folder with more pictures than videos is one clip of these frames
+        SRC/train/nod/…  SRC/test/nod/…   folders named train, val and test are splits, if there are no other folders
 
-    Everything else (hidden files, other kinds, what lies outside the class folders) is counted and named in a note.
+    All other files (hidden files, other kinds, files outside the class folders) are counted and named in a note.
 
     Raises:
-        UserError: no such folder, or no clip in any class folder.
+        UserError: the folder does not exist, or no class folder has a clip.
     """
     source = need_folder(source, "one folder for each class")
     skipped: Skipped = {}
@@ -49,7 +49,7 @@ def import_folder(source: Path, options: Options) -> Imported:
             except ValueError as error:
                 raise UserError(f"{folder}: {error}; rename the folder") from None
     if not entries:
-        hint = "; videos lie directly in it, not in class folders" if any(is_video(p) for p in source.iterdir()) else ""
+        hint = "; its videos are not in class folders" if any(is_video(p) for p in source.iterdir()) else ""
         raise UserError(f"{source}: no clip found{hint}; expected one folder for each class with videos in it")
     for reason, names in skipped.items():
         problems.append(Problem("note", str(source), 0, f"{len(names)} skipped, {reason}: {', '.join(names)}"))
@@ -69,16 +69,16 @@ def _skip(path: Path, source: Path, reason: str, skipped: Skipped) -> None:
 
 
 def _folders(folder: Path, source: Path, skipped: Skipped) -> list[Path]:
-    """The folders of a folder that may hold classes; the rest is noted."""
-    found = []
+    """The folders that may be classes; the other files are added to `skipped`."""
+    folders = []
     for path in _listing(folder):
         if path.name.startswith("."):
             _skip(path, source, "hidden", skipped)
         elif path.is_dir() and _is_text(path):
-            found.append(path)
+            folders.append(path)
         else:
             _skip(path, source, "not in a class folder", skipped)
-    return found
+    return folders
 
 
 def _is_text(path: Path) -> bool:
@@ -86,7 +86,7 @@ def _is_text(path: Path) -> bool:
 
 
 def _clips(folder: Path, source: Path, options: Options, skipped: Skipped, above: set[Path]) -> Iterator[Path]:
-    """Videos and frame folders in a class folder and below it, in natural order."""
+    """The videos and frame folders in a class folder, at any depth, in natural order."""
     for path in _listing(folder):
         if path.name.startswith("."):
             _skip(path, source, "hidden", skipped)

@@ -26,12 +26,12 @@ NUM_MICRO_ACTIONS = 52
 
 
 def import_csv(source: Path, options: Options) -> Imported:
-    """A CSV file with columns as a manifest has them; `columns` maps ours to the file's own names.
+    """A CSV file with the columns of a manifest; `columns` maps their names to those in the file.
 
     Paths are relative to the CSV file (or to `root`). Labels are names, or numbers where `class_names` is given.
 
     Raises:
-        UserError: anything malformed, with its line.
+        UserError: the file is malformed; the message has the line.
     """
     classes = read_class_names(options.class_names) if options.class_names else None
     base = options.root or source.parent
@@ -48,16 +48,16 @@ def import_csv(source: Path, options: Options) -> Imported:
 
 
 def import_list(source: Path, options: Options) -> Imported:
-    """A text file with lines `path label` (videos) or `path num_frames label` (frame folders), or a folder of such.
+    """A text file with lines `path label` (videos) or `path num_frames label` (frame folders), or a folder of lists.
 
-        abseiling/k21.mp4 0               a blank may be in the path, not in the label
+        abseiling/k21.mp4 0               the path may contain a space, the label may not
         frames/video_12 140 3             with `template`, frames are frames/video_12/img_00001.jpg …
 
-    Of a folder, the *.txt files with train, val or test in their names are read, as those splits. Paths are relative
+    In a folder, the *.txt files with train, val or test in their names are read, as these splits. Paths are relative
     to the list (or to `root`). Labels are names, or numbers from 0 that `class_names` turns into names.
 
     Raises:
-        UserError: no such list, or a line without path and label.
+        UserError: the list does not exist, or a line has no path or no label.
     """
     if not source.is_dir():
         return read_lists([(source, "")], options)
@@ -76,7 +76,7 @@ def import_ma52(source: Path, options: Options) -> Imported:
     A test list without labels is left out, with a note.
 
     Raises:
-        UserError: no list is there, or a line is malformed.
+        UserError: there is no list, or a line is malformed.
     """
     source = need_folder(source, "the lists and folders of Micro-Action-52")
     lists = [*sorted(source.glob("*.txt")), *sorted(source.glob("annotation*/*.txt"))]
@@ -116,12 +116,12 @@ def read_lists(files: list[tuple[Path, str]], options: Options, num_classes: int
 
 
 def _is_file_line(line: str) -> bool:
-    """Whether `path label` with a video's name reads as well as `path num_frames label`: "my clip 3.mp4 1"."""
+    """Whether a line is `path label` with a video's name, and not `path num_frames label`: "my clip 3.mp4 1"."""
     return is_video(Path(line.rsplit(maxsplit=1)[0]))
 
 
 def _place(path: str, file: Path, split: str, options: Options) -> str:
-    """The path of a listed clip: from the list or from `root`, directly or in the folder of its split."""
+    """The path of a listed clip: from the list's folder or `root`, directly or in the folder of its split."""
     bases = [options.root or file.parent]
     bases += [bases[0] / split, bases[0] / "videos", bases[0] / "videos" / split] if split else []
     return str(first_existing([Path(absolute(path, base)) for base in bases]))

@@ -1,4 +1,4 @@
-"""Import Something-Something v1 and v2 and Jester, by the files of 20BN."""
+"""Import Something-Something v1 and v2 and Jester from the files of 20BN."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from kinesics.data.problems import Entry, Problem
 from kinesics.errors import UserError
 from kinesics.files import read_text
 
-FRAMES_PER_SECOND = 12.0  # the frames of v1 and Jester were extracted at 12 a second
+FRAMES_PER_SECOND = 12.0  # the frames of v1 and Jester were extracted at 12 per second
 SPLIT_FILES = (("train", "train"), ("validation", "val"), ("test", "test"))
 
 
@@ -39,7 +39,7 @@ def import_frames(source: Path, options: Options) -> Imported:
     """
     source = need_folder(source, "the CSV files and frame folders")
     labels = find(source, ["*labels.csv"], "list of labels")
-    classes = tuple(dict.fromkeys(line for _, line in numbered_lines(labels, "one label a line")))
+    classes = tuple(dict.fromkeys(line for _, line in numbered_lines(labels, "one label per line")))
     folders = _media_folders(source, options)
     entries: list[Entry] = []
     problems: list[Problem] = []
@@ -71,10 +71,10 @@ def import_something_v2(source: Path, options: Options) -> Imported:
         SRC/something-something-v2-train.json, …-validation.json    [{"id": "78687", "template": "Holding [something]"}]
         SRC/20bn-something-something-v2/78687.webm          (or SRC/videos/…, or directly in SRC)
 
-    The lists may lie in SRC/labels as train.json and so on. The test list has no labels and is left out, with a note.
+    The lists may be in SRC/labels as train.json and so on. The test list has no labels and is left out, with a note.
 
     Raises:
-        UserError: the training list is missing, or a file is not such JSON.
+        UserError: the training list is missing, or a file is not JSON of this form.
     """
     source = need_folder(source, "the JSON files and webm videos")
     labels = find(source, ["*labels.json"], "list of labels")
@@ -108,12 +108,12 @@ def import_something_v2(source: Path, options: Options) -> Imported:
 
 
 def _lists(source: Path, kind: str) -> list[tuple[Path, str]]:
-    """The lists that are there, with their splits; training's must be."""
-    found = [(find(source, [f"*train.{kind}"], "training list"), "train")]
+    """The existing lists with their splits; the training list must exist."""
+    lists = [(find(source, [f"*train.{kind}"], "training list"), "train")]
     for word, split in SPLIT_FILES[1:]:
         matches = [*sorted(source.glob(f"*{word}.{kind}")), *sorted(source.glob(f"*/*{word}.{kind}"))]
-        found += [(path, split) for path in matches[:1]]
-    return found
+        lists += [(path, split) for path in matches[:1]]
+    return lists
 
 
 def _media_folders(source: Path, options: Options) -> list[Path]:
@@ -128,9 +128,9 @@ def _unlabelled(file: Path, count: int) -> list[Problem]:
 
 def _json(file: Path, kind: type, example: str) -> Any:
     try:
-        found = json.loads(read_text(file, f"JSON such as {example}"))
+        values = json.loads(read_text(file, f"JSON such as {example}"))
     except json.JSONDecodeError as error:
         raise UserError(f"{file}:{error.lineno}: not JSON ({error.msg}); expected {example}") from None
-    if not isinstance(found, kind):
+    if not isinstance(values, kind):
         raise UserError(f"{file}: expected JSON such as {example}")
-    return found
+    return values

@@ -1,4 +1,4 @@
-"""What all importers share: their options and result, the files that count as videos, labels by number or name."""
+"""Shared by all importers: their options and result, files and lines, labels by number or name."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from kinesics.workers.limits import Limits
 
 @dataclass(frozen=True)
 class Options:
-    """What a user can say about a source.
+    """Options for reading a source.
 
     template: file name of a frame in a frame folder (`img_{:05d}.jpg`). class_names: file with one name per line.
-    columns: our column → theirs, for CSV. root: folder that listed paths start from, instead of the list's own.
+    columns: column of a manifest → column of the CSV. root: folder that listed paths start from, instead of the list's.
     official_split: which of a data set's splits (UCF101 and HMDB51 have 1, 2 and 3); the first by default.
-    limits, num_workers: of the processes that read videos, where an importer has to.
+    limits, num_workers: for the processes that read videos, where an importer has to read them.
     """
 
     template: str | None = None
@@ -36,9 +36,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Imported:
-    """The clips that a source lists, its classes where it names them, and what was left out or is wrong.
+    """The clips that a source lists, its classes where it names them, and the problems.
 
-    folds: how many its protocol has, where the source does not say which clip is in which.
+    folds: the number of folds of its protocol, where the source does not assign clips to folds.
     """
 
     entries: tuple[Entry, ...]
@@ -48,15 +48,15 @@ class Imported:
 
 
 def need_folder(source: Path, layout: str) -> Path:
-    """The folder `source`, absolute. Raises UserError where it is none."""
+    """The absolute path of the folder `source`. Raises UserError where it is no folder."""
     if not source.is_dir():
-        found = "a file" if source.exists() else "nothing"
-        raise UserError(f"{source}: found {found}; expected a folder with {layout}")
+        kind = "a file" if source.exists() else "nothing"
+        raise UserError(f"{source}: found {kind}; expected a folder with {layout}")
     return source.absolute()
 
 
 def find(folder: Path, patterns: Sequence[str], expected: str) -> Path:
-    """The first match of the patterns in the folder or one below it. Raises UserError where there is none."""
+    """The first match of the patterns in the folder or in a folder of it. Raises UserError where there is none."""
     for pattern in patterns:
         for place in (pattern, f"*/{pattern}"):
             if matches := sorted(folder.glob(place)):
@@ -65,12 +65,12 @@ def find(folder: Path, patterns: Sequence[str], expected: str) -> Path:
 
 
 def first_existing(candidates: Sequence[Path]) -> Path:
-    """The first path that exists; the first of all where none does, so that it can be named as missing."""
+    """The first path that exists; where none exists, the first of all, to be reported as missing."""
     return next((path for path in candidates if path.exists()), candidates[0])
 
 
 def numbered_lines(path: Path, expected: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text file that are not blank, with their numbers from 1."""
+    """The lines of a text file that are not empty, with their numbers from 1."""
     text = read_text(path, expected)
     if "\0" in text:
         raise UserError(f"{path}: not a text file; expected {expected}")
@@ -80,7 +80,7 @@ def numbered_lines(path: Path, expected: str) -> Iterator[tuple[int, str]]:
 
 
 def split_of_file(path: Path) -> str:
-    """The split that a file or folder name says: something-v1-validation.csv → val. Nothing where it says none."""
+    """The split in the name of a file or folder: something-v1-validation.csv → val. "" where it has none."""
     words = [split_name(word) for word in re.split(r"[^a-z]+", path.stem.lower())]
     return next((word for word in words if word in ("train", "val", "test")), "")
 
@@ -89,35 +89,35 @@ def read_class_names(path: Path) -> tuple[str, ...]:
     """Names of the classes in the order of their numbers: one name per line, or `number name` counting from 0 or 1.
 
     Raises:
-        UserError: it is missing or empty, a name appears twice, a number is out of order.
+        UserError: the file is missing or empty, a name appears twice, or a number is out of order.
     """
-    lines = list(numbered_lines(path, "a text file with one class name a line"))
+    lines = list(numbered_lines(path, "a text file with one class name per line"))
     split = [re.fullmatch(r"(\d+)[\s,;:]+(.*\S)", line) for _, line in lines]
     numbers = [int(match[1]) for match in split if match]
     if len(numbers) == len(lines) and numbers and numbers[0] in (0, 1):
-        for (number, _), found, expected in zip(
+        for (number, _), actual, expected in zip(
             lines, numbers, range(numbers[0], numbers[0] + len(lines)), strict=True
         ):
-            if found != expected:
-                raise UserError(f"{path}:{number}: class number {found} where {expected} was due")
+            if actual != expected:
+                raise UserError(f"{path}:{number}: expected class number {expected}, found {actual}")
         lines = [(number, match[2]) for (number, _), match in zip(lines, split, strict=True) if match]
     if not lines:
-        raise UserError(f"{path}: no class names in it; expected one a line")
+        raise UserError(f"{path}: no class names in it; expected one per line")
     first: dict[str, int] = {}
     for number, name in lines:
         if name in first:
-            raise UserError(f"{path}:{number}: the class '{name}' is in line {first[name]} already")
+            raise UserError(f"{path}:{number}: the class '{name}' is already in line {first[name]}")
         if "|" in name:
-            raise UserError(f"{path}:{number}: the class '{name}' holds a '|', which separates labels")
+            raise UserError(f"{path}:{number}: the class '{name}' has a '|', which separates labels; rename it")
         first[name] = number
     return tuple(first)
 
 
 def label_name(text: str, classes: Sequence[str] | None, num_classes: int | None = None) -> str:
-    """The name of a label that is a number or a name. Without class names a number is its own name.
+    """The name of a label, which is a number or a name. Without class names a number is its own name.
 
     Raises:
-        ValueError: it is empty, negative, out of range, or not one of the classes.
+        ValueError: the label is empty, negative, out of range, or not one of the classes.
     """
     limit = len(classes) if classes is not None else num_classes
     if not text:
@@ -135,5 +135,5 @@ def label_name(text: str, classes: Sequence[str] | None, num_classes: int | None
 
 
 def absolute(path: Path | str, base: Path) -> str:
-    """`path` from `base` without `.` and `..`, as text."""
+    """The absolute path of `path`, relative to `base`, without `.` and `..`."""
     return os.path.normpath(base.absolute() / path)

@@ -20,7 +20,7 @@ from kinesics.errors import UserError
 
 
 def import_ucf101(source: Path, options: Options) -> Imported:
-    """UCF101 with official split 1, 2 or 3; the group is the gXX in the name (clips of one source video).
+    """UCF101 with official split 1, 2 or 3; the group is gXX in the name (the clips of one source video).
 
         SRC/ucfTrainTestlist/classInd.txt, trainlist01.txt, testlist01.txt …       (or directly in SRC)
         SRC/UCF-101/ApplyEyeMakeup/v_ApplyEyeMakeup_g01_c01.avi                    (or in SRC/videos, or in SRC)
@@ -47,7 +47,7 @@ def import_ucf101(source: Path, options: Options) -> Imported:
                 allowed = f"there are {len(classes)} classes, 1 to {len(classes)}"
                 problems.append(Problem("error", str(file), line, f"label {index} is out of range: {allowed}"))
             elif index and classes[int(index) - 1] != label:
-                text = f"label {index} is {classes[int(index) - 1]} in classInd.txt, the folder says {label}"
+                text = f"label {index} is {classes[int(index) - 1]} in classInd.txt, the folder is {label}"
                 problems.append(Problem("error", str(file), line, text))
             else:
                 path = first_existing([root / "UCF-101" / name, root / "videos" / name, root / name])
@@ -86,7 +86,7 @@ def import_hmdb51(source: Path, options: Options) -> Imported:
             inside = Path(label) / name.strip()
             path = first_existing([root / "hmdb51_org" / inside, root / "videos" / inside, root / inside])
             entries.append(Entry(Row(str(path), (label,), {"1": "train", "2": "test"}[part], line=line), file))
-    note = Problem("note", str(first.parent), 0, f"{num_unused} clips belong to neither side of this split (0)")
+    note = Problem("note", str(first.parent), 0, f"{num_unused} clips are in neither part of this split (0)")
     return Imported(tuple(entries), tuple(classes), (note,) if num_unused else ())
 
 

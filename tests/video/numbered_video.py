@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 HEIGHT, WIDTH, SQUARE = 64, 128, 16
-NUM_BITS = 16  # two rows of eight squares at the top; below them something that moves
+NUM_BITS = 16  # two rows of eight squares at the top; below them a moving pattern
 EDGE_CASES = Path(__file__).parents[2] / "../shared/data/edge-cases"
 CLIPS = Path(__file__).parents[2] / "../shared/data/clips"
 
@@ -29,7 +29,7 @@ def picture(number: int) -> npt.NDArray[np.uint8]:
 
 
 def numbers(frames_TCHW: Tensor) -> list[int]:
-    """The number in each frame, whatever its size."""
+    """The number in each frame, at any size."""
     height, width = frames_TCHW.shape[-2:]
     rows = ((torch.arange(2) + 0.5) * SQUARE / HEIGHT * height).long()
     columns = ((torch.arange(8) + 0.5) * SQUARE / WIDTH * width).long()
@@ -37,7 +37,7 @@ def numbers(frames_TCHW: Tensor) -> list[int]:
     return [int(n) for n in (bits.long() << torch.arange(NUM_BITS)).sum(1)]
 
 
-def film(
+def numbered_video(
     path: Path,
     num_frames: int = 60,
     *,
@@ -51,7 +51,7 @@ def film(
     muxer: dict[str, str] | None = None,
     sample_aspect_ratio: Fraction = Fraction(1),
 ) -> Path:
-    """Encode frames 0 … num_frames - 1 to `path`. stamps: their times in `time_base`; by default one a unit."""
+    """Encode frames 0 … num_frames - 1 to `path`. stamps: their times in `time_base`; by default one per unit."""
     with av.open(str(path), "w", options=muxer or {}) as container:
         stream = container.add_stream(codec, rate=1 / time_base if stamps is None else 25)
         stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, pix_fmt
