@@ -107,6 +107,8 @@ def test_a_choice_refuses_another_word(name: str) -> None:
         ("model.arguments", {"fold_div": object()}),
         ("input.flip", 1),
         ("input.flip", "yes"),
+        ("input.warped", "yes"),
+        ("input.warped", True),
         ("optim.deterministic", 1),
         ("optim.sync_batch_norm", "no"),
         ("optim.milestones", 0.5),
@@ -124,6 +126,7 @@ def test_other_fields_refuse_what_does_not_fit(name: str, value: Any) -> None:
 def test_no_field_is_unchecked() -> None:
     rest = {name for name in SETTINGS if name not in (*NUMBERS, *CHOICES)}
     assert rest == {
+        "input.warped",
         "name",
         "model.system",
         "model.backbone",

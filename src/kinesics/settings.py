@@ -49,6 +49,8 @@ class InputConfig:
 
     modality: Literal["rgb", "flow"] = "rgb"
     """Frames, or the optical flow from each frame to the next (2 channels)."""
+    warped: bool | None = None
+    """Flow without the camera's motion (`kinesics flow --warp`), or with it; None for either."""
     num_segments: Steps = 8
     """Segments of a clip, each a time step; T of them."""
     steps_per_segment: Steps = 1
@@ -78,6 +80,8 @@ class InputConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "input.")
+        if self.warped is not None and self.modality != "flow":
+            raise UserError(f"input.warped is {self.warped}; expected None, since input.modality is {self.modality}")
         if self.size > self.resize:
             raise UserError(
                 f"input.size is {self.size}; expected at most input.resize, {self.resize}: a crop fits into its frame"

@@ -148,9 +148,30 @@ def test_maps_by_hand() -> None:
     gradient = torch.tensor([[[[1.0, 3.0]], [[-1.0, 0.0]]]])
     assert cam(features, gradient).tolist() == [[[2.0, 3.0]]]
     assert gradcam(features, gradient).tolist() == [[[4.0, 0.5]]]  # weights 2 and -½
-    denominator = 2 * torch.tensor([1.0, 9.0]) + (2 * 1 + 1 * 27)
-    weight = float((torch.tensor([1.0, 9.0]) / denominator * torch.tensor([1.0, 3.0])).sum())
+    weight = 1 / (2 * 1 + (2 + 1) * 1) * 1 + 9 / (2 * 9 + (2 + 1) * 27) * 3
+    assert weight == pytest.approx(0.4727, abs=1e-4)
     assert torch.allclose(gradcam_pp(features, gradient), torch.tensor([[[2 * weight, weight]]]))
+
+
+def test_gradcam_pp_follows_equation_19_term_by_term() -> None:
+    """Equation 19 with the derivatives of exp(score) at a layer that is not the last, by autograd, place by place."""
+    torch.manual_seed(0)
+    features = torch.rand(1, 3, 4, 5, dtype=torch.float64, requires_grad=True)
+    last = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(24, 1)).double()
+    score = last(features)[0, 0]
+    (gradient,) = torch.autograd.grad(score, features)
+    expected = torch.zeros(4, 5, dtype=torch.float64)
+    for channel in range(3):
+        weight = 0.0
+        for row in range(4):
+            for column in range(5):
+                # The network is linear around its input, so the n-th derivative of exp(score) is exp(score) · gradient^n.
+                first = float(gradient[0, channel, row, column])
+                total = float(features[0, channel].detach().sum())
+                alpha = first**2 / (2 * first**2 + total * first**3) if first else 0.0
+                weight += alpha * max(first, 0.0)
+        expected += weight * features[0, channel].detach()
+    assert torch.allclose(gradcam_pp(features.detach(), gradient)[0], expected.relu(), rtol=1e-9)
 
 
 def test_guided_relus_take_the_place_of_all_kinds() -> None:

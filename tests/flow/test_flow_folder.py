@@ -119,6 +119,19 @@ def test_flow_that_does_not_fit_is_refused(tiny_set: Path, flow: Path, tmp_path:
         evaluate(run, num_workers=0, device="cpu")
 
 
+@pytest.mark.parametrize(("warped", "expected"), [(True, "expected warped flow"), (False, None), (None, None)])
+def test_a_recipe_says_which_kind_of_flow_it_takes(
+    warped: bool | None, expected: str | None, tiny_set: Path, flow: Path, tmp_path: Path
+) -> None:
+    once = small().with_changes({"optim.epochs": 1, "input.warped": warped})
+    if expected is None:
+        train(once, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")
+        return
+    with pytest.raises(UserError, match=f"holds plain flow; input.warped is True: {expected}"):
+        train(once, tiny_set, tmp_path / "run", flow=flow, num_workers=0, device="cpu")
+    assert not (tmp_path / "run" / "recipe.json").exists()
+
+
 def test_missing_and_foreign_files_are_named(tiny_set: Path, tmp_path: Path) -> None:
     ids = [item.id for item in read_manifest(tiny_set).items()]
     folder = FlowFolder.make(tmp_path, SETTINGS)
@@ -151,3 +164,4 @@ def test_recipes_of_flow_have_ten_channels() -> None:
     for name in ("stp_flow", "stp_warped", "mlfe_flow"):
         settings = recipe(name)
         assert (settings.input.modality, settings.input.frames_per_segment) == ("flow", 5)
+        assert settings.input.warped is (name == "stp_warped")

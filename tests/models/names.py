@@ -63,6 +63,19 @@ def res2net50(classes: int = 1000) -> Shapes:
     return {**shapes, "fc.weight": (classes, channels), "fc.bias": (classes,)}
 
 
+def tea_res2net50(classes: int) -> Shapes:
+    """TEA by the names of its authors' code: Res2Net, motion excitation `me` and convolutions over time `shifts`."""
+    shapes = res2net50(classes)
+    for stage, (depth, group) in enumerate(zip((3, 4, 6, 3), (26, 52, 104, 208), strict=True), 1):
+        width, small = 4 * group, 4 * group // 16
+        for block in (f"layer{stage}.{index}" for index in range(depth)):
+            shapes |= {f"{block}.me.conv1.weight": (small, width, 1, 1), **norm(f"{block}.me.bn1", small)}
+            shapes |= {f"{block}.me.conv2.weight": (small, 1, 3, 3), f"{block}.me.conv3.weight": (width, small, 1, 1)}
+            shapes |= norm(f"{block}.me.bn3", width)
+            shapes |= {f"{block}.shifts.{number}.conv.weight": (group, 1, 3) for number in range(4)}
+    return shapes
+
+
 MOBILENET_GROUPS = ((1, 16, 1), (6, 24, 2), (6, 32, 3), (6, 64, 4), (6, 96, 3), (6, 160, 3), (6, 320, 1))
 
 

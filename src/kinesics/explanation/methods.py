@@ -66,10 +66,11 @@ def gradcam(features: Tensor, gradient: Tensor) -> Tensor:
 def gradcam_pp(features: Tensor, gradient: Tensor) -> Tensor:
     """(T, C, h, w) twice → (T, h, w). Positive gradients have a weight per place, so that several places can count.
 
-    Source: Chattopadhay et al., Grad-CAM++, WACV 2018, equation 19.
+    Source: Chattopadhay et al., Grad-CAM++, WACV 2018, equation 19: the features are summed over the places of a
+    channel, the cube of the gradient is that of the place.
     """
     square = gradient.square()
-    denominator = 2 * square + (features * square * gradient).sum(dim=(2, 3), keepdim=True)
+    denominator = 2 * square + features.sum(dim=(2, 3), keepdim=True) * square * gradient
     alpha = torch.where(denominator.abs() > 1e-30, square / denominator, 0)
     weight = (alpha * gradient.relu()).sum(dim=(2, 3), keepdim=True)
     return (features * weight).sum(dim=1).relu()

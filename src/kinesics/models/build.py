@@ -151,13 +151,18 @@ def own_arguments(function: Callable[..., Any]) -> set[str]:
 
 
 def fixes_steps(name: str, head: str | None = None) -> bool:
-    """Whether a model with this head is made for one number of time steps, its argument num_steps.
+    """Whether a model with this head is made for one number of time steps, its argument num_steps."""
+    return "num_steps" in argument_names(name, head)
+
+
+def argument_names(name: str, head: str | None = None) -> set[str]:
+    """The names of the arguments that a model with this head takes for its slot and its head.
 
     Raises:
         UserError: there is no such model or head.
     """
     arguments = Parts.of(name, head).arguments
-    return "num_steps" in arguments["slot"] | arguments["head"]
+    return arguments["slot"] | arguments["head"]
 
 
 def model_table() -> list[dict[str, str]]:

@@ -36,7 +36,7 @@ def stp_flow() -> Recipe:
         base,
         name="stp_flow",
         model=replace(base.model, dropout=0.7),
-        input=replace(base.input, modality="flow", frames_per_segment=5),
+        input=replace(base.input, modality="flow", warped=False, frames_per_segment=5),
         optim=replace(base.optim, epochs=320, milestones=(110 / 320, 250 / 320)),
     )
 
@@ -45,4 +45,5 @@ def stp_warped() -> Recipe:
     """STP on warped flow (`kinesics flow --warp`): trained as on flow. The paper reports 76.6 % on PEV, TSN 74.0 %;
     RGB, flow and warped flow at 1 : 1.5 : 1, 81.7 % and 77.7 %.
     """
-    return replace(stp_flow(), name="stp_warped")
+    base = stp_flow()
+    return replace(base, name="stp_warped", input=replace(base.input, warped=True))

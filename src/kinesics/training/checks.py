@@ -27,6 +27,16 @@ def check_modality(modality: str, manifest: Manifest) -> None:
         )
 
 
+def check_flow(warped: bool | None, manifest: Manifest) -> None:
+    """Raise UserError where the manifest's flow is warped and plain flow is expected, or the other way round."""
+    if warped is None or manifest.flow is None or manifest.flow.settings.warp == warped:
+        return
+    kinds = {False: "plain flow", True: "warped flow (`kinesics flow --warp`)"}
+    raise UserError(
+        f"{manifest.flow.path}: holds {kinds[not warped]}; input.warped is {warped}: expected {kinds[warped]}"
+    )
+
+
 def labelled(items: Sequence[VideoItem], manifest: Manifest, split: str) -> Sequence[VideoItem]:
     """`items`, if there are any and at least two classes among them. Raises UserError otherwise."""
     if not items and split == "all":

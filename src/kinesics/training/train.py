@@ -19,7 +19,7 @@ from kinesics.data.problems import check_files_exist
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError, unknown
 from kinesics.files import PathLike, write_json
-from kinesics.models.build import create_model, fixes_steps
+from kinesics.models.build import argument_names, create_model
 from kinesics.models.recognizer import Recognizer
 from kinesics.models.weights.load import load_weights
 from kinesics.progress import Listener
@@ -28,7 +28,7 @@ from kinesics.runs.log import RunLog, machine, versions, write_record
 from kinesics.runs.model_file import Contract
 from kinesics.runs.run import RECIPE_NAME, Run, path_record, write_train_clips
 from kinesics.settings import Recipe
-from kinesics.training.checks import check_modality, check_run_folder, labelled
+from kinesics.training.checks import check_flow, check_modality, check_run_folder, labelled
 from kinesics.training.head_fit import start_head
 from kinesics.training.loop import Execution, Task, Trainer, train_model
 from kinesics.training.reproducible import deterministic_algorithms, own_random_state
@@ -110,6 +110,7 @@ def prepared(
         UserError: as `train` does.
     """
     check_modality(recipe.input.modality, manifest)
+    check_flow(recipe.input.warped, manifest)
     if out.is_file():
         raise UserError(f"{out}: is a file; expected a folder for the run")
     check_files_exist([*task.train, *task.val])
@@ -165,20 +166,40 @@ def build(recipe: Recipe, task: Task, listener: Listener) -> Recognizer:
     """The recipe's network with its weights loaded, and `listener` hears what was loaded."""
     torch.manual_seed(keyed_generator("weights", recipe.seed).initial_seed())
     settings = recipe.model
-    arguments = {"frames_per_segment": recipe.input.frames_per_segment, **settings.arguments}
-    if fixes_steps(settings.name, settings.arguments.get("head")):
-        arguments.setdefault("num_steps", recipe.input.num_segments * recipe.input.steps_per_segment)
     model = create_model(
         settings.name,
         len(task.classes),
         modality=recipe.input.modality,
         dropout=settings.dropout,
-        **arguments,
+        **model_arguments(recipe, task, listener),
     )
     if settings.weights:
         for line in load_weights(model, settings.weights).lines():
             listener.say(line)
     return model
+
+
+def model_arguments(recipe: Recipe, task: Task, listener: Listener) -> dict[str, Any]:
+    """The model's arguments in the recipe, and those that follow from its input and from the task.
+
+    Raises:
+        UserError: an argument contradicts the input.
+    """
+    given, taken = recipe.model.arguments, argument_names(recipe.model.name, recipe.model.arguments.get("head"))
+    follow: dict[str, Any] = {"frames_per_segment": recipe.input.frames_per_segment}
+    steps = recipe.input.steps_per_segment
+    if "num_steps" in taken:
+        follow["num_steps"] = recipe.input.num_segments * steps
+    if "parts" in taken and steps > 1:
+        follow["parts"] = steps
+        if given.get("parts", steps) != steps:
+            raise UserError(
+                f"model.arguments.parts is {given['parts']} and input.steps_per_segment is {steps}; expected the same"
+            )
+    if "scores" in taken and task.multi_label and "scores" not in given:
+        follow["scores"] = "logits"
+        listener.say("clips have several labels: the local scores are logits, since a softmax allows one label only")
+    return follow | given
 
 
 def flow_record(manifest: Manifest) -> dict[str, Any]:

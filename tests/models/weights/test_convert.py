@@ -13,7 +13,7 @@ from torch import Tensor
 from kinesics.models.build import create_model
 from kinesics.models.weights.convert import convert
 from kinesics.models.weights.load import load_weights
-from tests.models.names import filled, mobilenetv2, resnet, tsm_names
+from tests.models.names import filled, mobilenetv2, resnet, tea_res2net50, tsm_names
 
 
 def mmaction2_names(state: dict[str, Tensor], *, shift: bool) -> dict[str, Tensor]:
@@ -116,3 +116,27 @@ def test_mobilenets_of_tsm_and_mmaction2(tmp_path: Path, style: str, prefix: str
 def test_torchvisions_mobilenet_with_a_wrapped_first_layer() -> None:
     _, converted = convert({"base_model.features.3.conv.0.net.0.weight": torch.zeros(1)})
     assert list(converted) == ["backbone.features.3.conv.0.0.weight"]
+
+
+def test_tea_s_own_checkpoint_loads_whole(tmp_path: Path) -> None:
+    state = filled(tea_res2net50(7))
+    published = {
+        f"module.new_fc.{name[3:]}" if name.startswith("fc.") else f"module.base_model.{name}": tensor
+        for name, tensor in state.items()
+    }
+    torch.save({"state_dict": published}, tmp_path / "tea.pth")
+    model = create_model("tea_res2net50", 7)
+    report = load_weights(model, tmp_path / "tea.pth")
+    assert report.missing == report.unexpected == ()
+    assert report.adapted == {}
+    loaded = model.state_dict()
+    for ours, theirs in (
+        ("temporal.me.reduce.weight", "me.conv1.weight"),
+        ("temporal.me.reduce_bn.running_var", "me.bn1.running_var"),
+        ("temporal.me.transform.weight", "me.conv2.weight"),
+        ("temporal.me.expand.weight", "me.conv3.weight"),
+        ("temporal.me.expand_bn.bias", "me.bn3.bias"),
+        ("temporal.mta.3.weight", "shifts.3.conv.weight"),
+    ):
+        assert torch.equal(loaded[f"backbone.layer2.1.{ours}"], state[f"layer2.1.{theirs}"]), theirs
+    assert torch.equal(loaded["head.fc.weight"], state["fc.weight"])

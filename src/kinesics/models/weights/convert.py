@@ -15,6 +15,8 @@ CLASSIFIERS = ("fc", "fc8", "_fc", "last_linear", "classifier", "classifier.1", 
 
 # The blocks features.1 … features.17 of MobileNetV2 that MMAction2's layer1 … layer7 begin with.
 FIRST_BLOCKS = (1, 2, 4, 7, 11, 14, 17)
+TEA_LAYERS = {"conv1": "reduce", "bn1": "reduce_bn", "conv2": "transform", "conv3": "expand", "bn3": "expand_bn"}
+"""The layers of motion excitation: their names in the authors' code and here."""
 
 
 def convert(state: Mapping[str, Tensor]) -> tuple[str, dict[str, Tensor]]:
@@ -55,8 +57,18 @@ def ours(name: str) -> str:
 
 
 def tsm(name: str) -> str:
-    """base_model.layer1.0.conv1.net.weight → layer1.0.conv1.weight, as wrapped by tsn-pytorch and TSM."""
-    return name.removeprefix("base_model.").replace(".net.", ".")
+    """base_model.layer1.0.conv1.net.weight → layer1.0.conv1.weight, as wrapped by tsn-pytorch, TSM and TEA."""
+    return tea(name.removeprefix("base_model.").replace(".net.", "."))
+
+
+def tea(name: str) -> str:
+    """layer1.0.me.conv1.weight → layer1.0.temporal.me.reduce.weight, layer1.0.shifts.2.conv.weight → ….mta.2.weight.
+
+    The names of TEA's two modules in its authors' code, github.com/Phoenix1327/tea-action-recognition.
+    """
+    if found := re.fullmatch(r"(layer\d\.\d+)\.me\.(\w+)\.(\w+)", name):
+        return f"{found[1]}.temporal.me.{TEA_LAYERS[found[2]]}.{found[3]}" if found[2] in TEA_LAYERS else name
+    return re.sub(r"^(layer\d\.\d+)\.shifts\.(\d)\.conv\.", r"\1.temporal.mta.\2.", name)
 
 
 def flat_mobilenet(name: str) -> str:
