@@ -1,4 +1,4 @@
-"""Batches on their way from the decoding processes to the network."""
+"""Batches from the decoding processes to the network."""
 
 from __future__ import annotations
 
