@@ -1,4 +1,4 @@
-"""Listeners that keep what long work tells."""
+"""Listeners that keep the messages and the progress of long work."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class Heard(Listener):
 
     def __init__(self) -> None:
         self.lines: list[str] = []
-        self.told: list[tuple[int, int]] = []
+        self.progress: list[tuple[int, int]] = []
 
     def say(self, line: str) -> None:
         self.lines.append(line)
 
     def advance(self, task: str, num_done: int, num_all: int, text: str = "") -> None:
-        self.told.append((num_done, num_all))
+        self.progress.append((num_done, num_all))

@@ -1,4 +1,4 @@
-"""The XML of CVAT: marks in frames become seconds by the video's own times."""
+"""The XML of CVAT: frame numbers become seconds by the video's own times."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ QUICK = FlowSettings(method="dis", short_side=32)
 
 @pytest.fixture(scope="module")
 def broken_set(tiny_set: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three good clips, one of them for two rows' parts, and one that is text."""
+    """Three good videos, one of them in two rows, and a text file."""
     folder = tmp_path_factory.mktemp("flow")
     rows = [Row(str(tiny_set.parent / row.path), row.labels) for row in read_manifest(tiny_set).rows[:3]]
     rows.append(Row(rows[0].path, rows[0].labels, start_seconds=0.25, end_seconds=0.75))
@@ -38,8 +38,8 @@ def test_one_bad_video_stops_nothing_and_a_second_call_does_what_is_left(broken_
     report = extract_flow(broken_set, tmp_path / "flow", **asdict(QUICK), num_workers=2, listener=heard)
     assert [outcome.id for outcome in report.failed] == ["text.mp4"]
     assert "not a video" in report.failed[0].error
-    assert heard.told[0] == (0, 5)
-    assert heard.told[-1] == (5, 5)
+    assert heard.progress[0] == (0, 5)
+    assert heard.progress[-1] == (5, 5)
     items = read_manifest(broken_set).items()
     numbers = [read_info(FlowFolder(tmp_path / "flow", QUICK).file(item.id)).num_frames for item in items[:4]]
     assert numbers == [12, 12, 12, 6]
@@ -69,7 +69,7 @@ def test_a_square_that_moves_has_flow_its_way(tiny_set: Path, tmp_path: Path, la
     flow = pixels(read_flow(path), 20.0)
     assert flow.shape == (12, 2, 64, 64)
     assert outcome.num_frames == 12
-    assert np.array_equal(flow[10], flow[11])  # after the last frame there is none to move to
+    assert np.array_equal(flow[10], flow[11])  # the last frame repeats the flow before it
     mean_right = np.sort(np.abs(flow[3, 0]).ravel())[-100:].mean() * np.sign(flow[3, 0].sum())
     assert (mean_right > 1) if label == "right" else (mean_right < -1)
 

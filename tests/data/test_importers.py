@@ -88,12 +88,12 @@ def test_a_template_names_the_frames(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("template", ["img.jpg", "img_{}_{}.jpg", "{x}.jpg", "a/{:d}.jpg", "{", "{:q}"])
-def test_a_template_without_a_number_is_told(tmp_path: Path, template: str) -> None:
+def test_a_template_without_a_number_is_reported(tmp_path: Path, template: str) -> None:
     with pytest.raises(UserError, match="is no template of frame names"):
         import_clips(tmp_path, "folder", Options(template=template))
 
 
-def test_folders_without_clips_are_told(tmp_path: Path) -> None:
+def test_folders_without_clips_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no clip found; expected one folder for each class"):
         import_clips(tmp_path, "folder", Options())
     tree(tmp_path, "a.mp4")
@@ -197,7 +197,7 @@ def test_labels_by_number_and_name() -> None:
     assert label_name("007", None) == "7"
     assert label_name("1", ("a", "b")) == "b"
     assert label_name("b", ("a", "b")) == "b"
-    assert label_name("1", ("1", "0")) == "1"  # a class that is called so
+    assert label_name("1", ("1", "0")) == "1"  # a class with this name
     with pytest.raises(ValueError, match="labels count from 0"):
         label_name("-1", None)
     with pytest.raises(ValueError, match="not one of the 2 classes"):

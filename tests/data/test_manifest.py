@@ -1,4 +1,4 @@
-"""The manifest: read, written, and what is said of malformed ones."""
+"""The manifest: reading, writing, and the errors of malformed ones."""
 
 from __future__ import annotations
 
@@ -116,14 +116,14 @@ def test_classes_are_in_natural_order(labels: list[str], expected: tuple[str, ..
         ("path,label\n" + "x" * 200_000 + ",b\n", "set.csv:2: not CSV"),
     ],
 )
-def test_malformed_manifests_are_told_with_file_and_line(tmp_path: Path, text: str | bytes, message: str) -> None:
+def test_malformed_manifests_are_reported_with_file_and_line(tmp_path: Path, text: str | bytes, message: str) -> None:
     with pytest.raises(UserError) as caught:
         read_manifest(csv_file(tmp_path, text))
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_missing_file_and_folder_are_told(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_reported(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no such file"):
         read_manifest(tmp_path / "none.csv")
     with pytest.raises(UserError, match="expected a CSV file"):

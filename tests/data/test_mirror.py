@@ -1,4 +1,4 @@
-"""Flips: which classes change places in a mirror, and which ones a user should be warned of."""
+"""Flips: which classes change places when mirrored, and which ones need a warning."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Prepare as a whole: every file is named rightly, nothing is lost, nothing half-written."""
+"""Prepare as a whole: every file gets its correct status, no clip is lost, no file is half written."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ OR_HANG = "prepare_decoder_of_the_test:or_hang"
 
 @pytest.fixture(autouse=True)
 def decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A decoder that finds what the text of a file says: `ok some-content`."""
+    """A decoder whose result is the text of the file: `ok some-content`."""
     (tmp_path / "code").mkdir()
     (tmp_path / "code/prepare_decoder_of_the_test.py").write_text(DECODER)
     monkeypatch.syspath_prepend(str(tmp_path / "code"))
@@ -210,7 +210,7 @@ def test_listed_files_that_are_missing_are_named_with_their_line(tmp_path: Path)
     assert any("no usable clip in the classes: wave" in str(problem) for problem in report.of("warning"))
 
 
-def test_duplicates_leaks_and_contradictions_are_told(tmp_path: Path) -> None:
+def test_duplicates_leaks_and_contradictions_are_reported(tmp_path: Path) -> None:
     files = {"a.mp4": "ok 1", "b.mp4": "ok 1", "c.mp4": "ok 2", "d.mp4": "ok 2", "e.mp4": "ok 3", "f.mp4": "ok 4"}
     lines = ["path,label,split,group"]
     lines += ["a.mp4,nod,train,s1", "b.mp4,nod,test,s2", "c.mp4,nod,train,s1", "d.mp4,wave,train,s1"]
@@ -265,7 +265,7 @@ def test_splits_are_kept_cleared_or_assigned(tmp_path: Path) -> None:
     assert {row.split for row in rows} == {""}
 
 
-def test_too_few_clips_to_split_is_a_warning_unless_asked_for(tmp_path: Path) -> None:
+def test_too_few_clips_to_split_is_a_warning_unless_requested(tmp_path: Path) -> None:
     tree(tmp_path, {"in/nod/a.mp4": "ok 1", "in/nod/b.mp4": "ok 2"})
     report = prepare(tmp_path / "in", tmp_path / "set.csv", check=BY_TEXT)
     assert any("no splits were assigned" in str(problem) for problem in report.of("warning"))
@@ -293,7 +293,7 @@ def test_nothing_usable_is_an_error_under_every_policy(tmp_path: Path) -> None:
         ({"columns": {"pth": "x"}, "format": "csv"}, "expected a CSV file"),
     ],
 )
-def test_wrong_options_are_told(tmp_path: Path, arguments: dict[str, object], message: str) -> None:
+def test_wrong_options_are_reported(tmp_path: Path, arguments: dict[str, object], message: str) -> None:
     with pytest.raises(UserError, match=message):
         prepare(good_tree(tmp_path / "in"), tmp_path / "set.csv", check=BY_TEXT, **arguments)  # type: ignore[arg-type]
     assert not (tmp_path / "set.csv").exists()

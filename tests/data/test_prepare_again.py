@@ -1,4 +1,4 @@
-"""Prepare over what is there already: other files are refused, and rows that a user has corrected stay."""
+"""Prepare over existing files: other files are refused, and rows that a user has corrected stay."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ from kinesics.data.manifest import read_manifest
 from kinesics.data.puppets import CLASSES, PAIRS, SMALL, PuppetSettings, contact_sheet, draw_clip, make_puppets
 from kinesics.data.puppets.draw import plan_act
 from kinesics.data.puppets.figure import draw_figure
-from kinesics.data.puppets.motions import BACKWARDS, TIPS, curve, wander
+from kinesics.data.puppets.motions import BACKWARDS, TIPS, curve, smooth_noise
 from kinesics.data.puppets.shapes import Shapes
 from kinesics.errors import UserError
 from tests.listeners import Heard
@@ -101,15 +101,15 @@ def test_pairs_are_each_other_backwards(pair: tuple[str, str], seed: int, index:
     assert np.ptp(one.pose, axis=0).max() > 0
 
 
-def test_what_is_random_looks_the_same_in_both_directions_of_time() -> None:
-    """Statistics that change their sign when time is turned round vanish for the sways, cameras and lights."""
+def test_what_is_random_is_the_same_in_both_directions_of_time() -> None:
+    """Statistics that change their sign when time is reversed are zero for the sway, camera and light."""
     rng = np.random.default_rng(0)
-    courses = wander(rng, 24, 12.0, 20_000)
-    assert np.abs(courses).max() <= 1
-    steps = np.diff(courses, axis=0)
-    for odd in (steps.mean(), (steps**3).mean(), (steps * (courses[1:] ** 2 + courses[:-1] ** 2)).mean()):
+    noise = smooth_noise(rng, 24, 12.0, 20_000)
+    assert np.abs(noise).max() <= 1
+    steps = np.diff(noise, axis=0)
+    for odd in (steps.mean(), (steps**3).mean(), (steps * (noise[1:] ** 2 + noise[:-1] ** 2)).mean()):
         assert abs(odd) < 0.01 * np.abs(steps).mean()
-    skew = (courses[:-3] ** 2 * courses[3:] - courses[:-3] * courses[3:] ** 2).mean()
+    skew = (noise[:-3] ** 2 * noise[3:] - noise[:-3] * noise[3:] ** 2).mean()
     assert abs(skew) < 0.002
 
 
@@ -189,7 +189,7 @@ def test_small_motions_are_smaller_than_a_pixel_and_still_seen() -> None:
 
 
 def features(labels: tuple[str, str], count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Of both classes, (2, N, D): the mean frames, which know no order; and which way things move in 8 × 8 cells."""
+    """Of both classes, (2, N, D): the mean frames, without order; and the direction of motion in 8 × 8 cells."""
     settings = PuppetSettings(size=32, num_frames=12, distractors=1, noise=0, amplitude_percent=15)
     mean, order = [], []
     for label in labels:
@@ -200,7 +200,7 @@ def features(labels: tuple[str, str], count: int) -> tuple[NDArray[np.float64], 
 
 
 def moving(clip_THW: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(128,) the flow across edges, along x and y: change over time × slope. Time turned round turns its sign."""
+    """(128,) the flow across edges, along x and y: change over time × slope. Reversed time changes its sign."""
     change, middle = np.diff(clip_THW, axis=0), (clip_THW[1:] + clip_THW[:-1]) / 2
     cells = [(-change * np.gradient(middle, axis=axis)).mean(axis=0).reshape(8, 4, 8, 4) for axis in (1, 2)]
     flow = np.array([cell.mean(axis=(1, 3)) for cell in cells]).ravel()
@@ -208,7 +208,7 @@ def moving(clip_THW: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def centroid_accuracy(features_2ND: NDArray[np.float64]) -> float:
-    """Of the nearest of two class means (by correlation), which are learnt from the other half of the clips."""
+    """Accuracy of the nearest of two class means (by correlation), computed from the other half of the clips."""
     half = features_2ND.shape[1] // 2
     is_correct = []
     for learn, test in ((slice(None, half), slice(half, None)), (slice(half, None), slice(None, half))):
@@ -246,7 +246,7 @@ def test_frames_without_order_tell_nothing_and_their_order_does(pair: tuple[str,
         ({"clips_per_class": 0}, "clips_per_class"),
         ({"distractors": -1}, "distractors"),
         ({"seed": -1}, "seed"),
-        ({"val_share": 0.6, "test_share": 0.6}, "leave nothing"),
+        ({"val_share": 0.6, "test_share": 0.6}, "expected val_share . test_share up to 1"),
         ({"classes": ()}, "one class or more"),
         ({"classes": ("nod", "nod")}, "each once"),
         ({"classes": ("nodd",)}, "did you mean 'nod'"),
@@ -286,7 +286,7 @@ def test_files_and_list(tmp_path: Path) -> None:
     heard = Heard()
     path = make_puppets(tmp_path / "set", SMALL_SET, listener=heard)
     assert path == tmp_path / "set" / "puppets.csv"
-    assert heard.told == [(n, 15) for n in range(16)]
+    assert heard.progress == [(n, 15) for n in range(16)]
     manifest = read_manifest(path)
     assert len(manifest.rows) == 15
     assert set(manifest.classes) == set(SMALL_SET.classes)
@@ -321,7 +321,7 @@ def test_interrupted_drawing_is_taken_up(tmp_path: Path) -> None:
     (tmp_path / "puppets.csv").unlink()
     heard = Heard()
     make_puppets(tmp_path, SMALL_SET, listener=heard)
-    assert heard.told == [(14, 15), (15, 15)]
+    assert heard.progress == [(14, 15), (15, 15)]
     assert sorted((tmp_path / "clips").iterdir()) == files
     assert files[3].read_bytes() == before[files[3]][0]
     assert all(file.stat().st_mtime_ns == before[file][1] for file in files if file != files[3])

@@ -107,7 +107,7 @@ def test_a_class_with_one_clip_is_trained_on() -> None:
         (lambda: assign_folds([*clips({"a": 9}), Row("b.mp4", ("b",))], 3), "all clips of the class 'b' are in fold"),
     ],
 )
-def test_what_cannot_be_done_is_told(call: object, message: str) -> None:
+def test_impossible_splits_are_reported(call: object, message: str) -> None:
     with pytest.raises(UserError, match=message):
         call()  # type: ignore[operator]
 

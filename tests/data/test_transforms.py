@@ -255,7 +255,7 @@ def test_mixing_keeps_the_sum_of_targets(alpha: float, seed: int, num: int) -> N
 
 
 def test_mixup_mixes_pictures_as_it_mixes_targets() -> None:
-    # clip k is all of one grey, and its class is that grey: what the targets say must be what is seen
+    # clip k is all of one grey, and its class is that grey: the targets must agree with the pixels
     grey = torch.tensor([0.0, 100.0, 200.0])
     batch = grey[:, None, None, None, None].expand(3, 2, 3, 4, 4)
     for seed in range(10):

@@ -114,7 +114,7 @@ def test_what_a_file_does_to_its_process_concerns_no_other(decoder: Path) -> Non
     }
     assert results[0].digest == "one"
     assert results[0].num_frames == 7
-    assert heard.told == [(i, 12) for i in range(13)]
+    assert heard.progress == [(i, 12) for i in range(13)]
     assert len(decoded(decoder)) == 12
 
 

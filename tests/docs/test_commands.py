@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import pkgutil
 import re
 import shlex
 from collections.abc import Iterator
@@ -12,11 +13,15 @@ from typing import Any
 
 import pytest
 
-from kinesics import _HOMES
+from kinesics import _HOMES, cli
 from kinesics.cli import split_plugins
 from kinesics.cli.commands import COMMANDS
 from tests.test_surface import FUNCTIONS
 
+for module in pkgutil.iter_modules(
+    cli.__path__
+):  # a module that is imported first by a test keeps what the test patches
+    importlib.import_module(f"kinesics.cli.{module.name}")
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "SECURITY.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 WITHOUT_ARGUMENTS = {"models", "doctor", "demo"}

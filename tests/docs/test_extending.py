@@ -13,11 +13,10 @@ import pytest
 from kinesics.cli import split_plugins
 from kinesics.errors import UserError
 from kinesics.plugins import load_plugins
+from kinesics.runs.model_file import load_model
 from tests.tiny import make_set
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
-SMALL = ["--backbone", "resnet18", "--weights", "None", "--num-segments", "2", "--resize", "32", "--size", "32"]
-QUICK = ["--epochs", "1", "--batch-size", "4", "--device", "cpu"]
 
 
 def blocks() -> list[str]:
@@ -27,32 +26,43 @@ def blocks() -> list[str]:
 
 def kinesics(folder: Path, *words: str) -> str:
     """Run one command in a folder, as a user does."""
-    program = [sys.executable, "-c", "from kinesics.cli import main; main()", *words]
-    done = subprocess.run(
-        program, cwd=folder, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
-    )
+    return python(folder, "from kinesics.cli import main; main()", *words)
+
+
+def python(folder: Path, script: str, *words: str) -> str:
+    """Run a script in a folder of its own; gives what it prints."""
+    program = [sys.executable, "-c", script, *words]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(program, cwd=folder, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_a_toy_system_is_trained_and_tested_by_the_commands_of_the_page(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_the_commands_and_the_export_of_the_page(tmp_path: Path) -> None:
+    (tmp_path / "toy_system.py").write_text(blocks()[0], encoding="utf-8")
+    commands = re.findall(r"^    kinesics (.*)$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert [line.split()[0] for line in commands] == ["puppets", "train", "test", "predict"]
+    printed = [kinesics(tmp_path, *line.split()) for line in commands]
+    assert "macro_f1" in printed[2]
+    assert "lower_hand_0000.mp4" in printed[3]
+    difference = python(tmp_path, blocks()[2]).rpartition("largest difference:")[2]
+    assert float(difference) < 1e-4
+
+
+def test_a_toy_system_is_trained_by_the_lines_of_the_page(tmp_path: Path) -> None:
     (tmp_path / "toy_system.py").write_text(blocks()[0], encoding="utf-8")
     make_set(tmp_path, train=3, val=1, test=2)
-    text = PAGE.read_text(encoding="utf-8")
-    train, test = re.findall(r"^    kinesics ((?:train|test) .*)$", text, flags=re.MULTILINE)
-    kinesics(tmp_path, *train.split(), *SMALL, *QUICK)
-    assert "macro_f1" in kinesics(tmp_path, *test.split(), "--device", "cpu")
-
-
-def test_a_toy_system_is_built_and_exported_by_the_lines_of_the_page(tmp_path: Path) -> None:
-    (tmp_path / "toy_system.py").write_text(blocks()[0], encoding="utf-8")
-    listing, export = blocks()[1], blocks()[2].replace("224", "32")
-    listing = "\n".join(line for line in listing.splitlines() if not line.startswith("run ="))
-    script = f"{listing}\nassert recipe.model.arguments['share'] == 0.1\n{export}"
-    done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "toy_resnet18" in done.stdout
-    assert (tmp_path / "toy.onnx").is_file()
+    small = 'recipe = recipe.with_changes({"model.weights": None, "input.num_segments": 2, "input.resize": 32, '
+    small += '"input.size": 32, "optim.epochs": 1, "optim.batch_size": 4})\n'
+    script = blocks()[1].replace(
+        "run = kinesics.train", f"assert recipe.model.arguments['share'] == 0.1\n{small}run = kinesics.train"
+    )
+    assert small in script
+    assert "toy_resnet18" in python(tmp_path, f"{script}\nprint(run.model_file)")
+    assert (tmp_path / "run" / "best" / "model.safetensors").is_file()
+    with pytest.raises(UserError, match=r"model\.json: unknown system 'toy'.* is known once its module is imported"):
+        load_model(tmp_path / "run")
 
 
 def test_plugins_are_named_for_every_command() -> None:

@@ -1,4 +1,4 @@
-"""TV-L1 in PyTorch: OpenCV's answer away from the edges, a better one at them, and pairs that do not mix."""
+"""TV-L1 in PyTorch: OpenCV's result away from the edges, a better one at them, and independent pairs."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def pair(seed: int, angle: float = 2.0, scale: float = 1.02) -> tuple[Gray, Gray
 
 @pytest.fixture(autouse=True)
 def uncompiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Compiling takes longer than all else here; one test of its own does it."""
+    """Compiling takes longer than all other steps; one separate test does it."""
     monkeypatch.setattr(tvl1, "compiled_step", lambda device: None)
 
 
@@ -58,7 +58,7 @@ def test_the_flow_is_right_up_to_the_edge() -> None:
     one = pair(1)
     distance = np.linalg.norm(estimated(one)[0] - one[2], axis=-1)
     assert distance[8:-8, 8:-8].mean() < 0.15
-    assert distance.max() < 2.5  # what moves out of the picture has no data, and no flow of its own making
+    assert distance.max() < 2.5  # pixels that move out of the picture have no data and add no flow
 
 
 def test_a_pair_does_not_depend_on_those_beside_it() -> None:
@@ -68,7 +68,7 @@ def test_a_pair_does_not_depend_on_those_beside_it() -> None:
         assert estimated(one)[0] == pytest.approx(flow, abs=1e-4)
 
 
-def test_what_stands_still_has_no_flow() -> None:
+def test_still_pixels_have_no_flow() -> None:
     first = pair(2)[0]
     assert np.abs(estimated((first, first, np.zeros(0, np.float32)))).max() < 1e-4
     flat = np.full((32, 40), 7, np.uint8)

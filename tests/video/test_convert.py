@@ -40,7 +40,7 @@ def test_the_short_side_is_met_and_the_aspect_kept(
     assert fit(height, width, short_side) == expected
 
 
-def test_black_and_white_and_grey_are_what_the_standards_say() -> None:
+def test_black_and_white_and_grey_follow_the_standards() -> None:
     for colorspace, full in product((BT601, BT709, BT2020, 2), (False, True)):
         matrix = yuv_to_rgb(colorspace, full)
         black, white = (0, 255) if full else (16, 235)
@@ -116,7 +116,7 @@ def test_hard_edges_at_720p_are_within_40_db_too(name: str) -> None:
 
 
 def turned(path: Path, degrees: int) -> Path:
-    """A copy of the file whose header says to turn it."""
+    """A copy of the file whose header has a rotation."""
     target = path.with_name(f"turned{degrees}.mp4")
     with av.open(str(path)) as source, av.open(str(target), "w") as container:
         stream = container.add_stream_from_template(source.streams.video[0])
@@ -148,6 +148,6 @@ def test_phones_held_in_four_ways_show_upright_letters() -> None:
     path = EDGE_CASES / "torchcodec__nasa_13013_rotated.mp4"
     with av.open(str(path)) as container:
         frame = next(container.decode(video=0))
-        assert frame.rotation == 90  # against the clock
+        assert frame.rotation == 90  # counterclockwise
         truth = np.rot90(frame.to_ndarray(format="rgb24"))
     np.testing.assert_array_equal(open_video(path).frames_at(torch.tensor([0]))[0].permute(1, 2, 0).numpy(), truth)

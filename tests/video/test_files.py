@@ -1,4 +1,4 @@
-"""Which files below a folder are videos."""
+"""Which files in a folder are videos."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from kinesics.video.reader import open_video
 from tests.video.numbered_video import numbered_video
 
 
-def test_flow_files_are_known_by_their_content(tmp_path: Path) -> None:
+def test_flow_files_are_recognised_by_their_content(tmp_path: Path) -> None:
     folder = tmp_path / "nod"
     folder.mkdir()
     flows = np.full((3, 16, 24, 2), 128, np.uint8)

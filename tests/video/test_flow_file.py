@@ -1,4 +1,4 @@
-"""Flow files: what goes in comes out, and what is none is refused."""
+"""Flow files: the flow that is written is read back, and other files are refused."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from kinesics.video.frame_index import FrameIndex
 
 
 def start_by_scan(index: FrameIndex, packet: int, back: int) -> int:
-    """As the rule says it: the last usable key frame, `back` further back."""
+    """By the rule: the last usable key frame, or the one `back` key frames earlier."""
     usable = [int(k) for k in index.keys if k <= packet and index.order[k] <= index.order[packet]]
     return usable[-1 - back] if len(usable) > back else 0
 

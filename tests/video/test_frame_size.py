@@ -1,4 +1,4 @@
-"""The size at which frames are read: pixels that are not square, and sizes that change midway."""
+"""The size at which frames are read: pixels that are not square, and sizes that change within a video."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ def test_another_file_of_the_same_name_has_an_index_of_its_own(tmp_path: Path) -
 
 
 def damaged(content: bytes) -> list[bytes]:
-    """What a full disk, a bad one or another program may make of an index."""
+    """Damaged indexes, as a full or bad disk or another program may leave them."""
     chance = random.Random(2)
     contents = [b"", b"text", content[:100], content[:-8], content[: len(content) // 2], content + bytes(8)]
     for _ in range(40):

@@ -15,7 +15,7 @@ from kinesics.video.integrity import decode_whole
 from kinesics.video.reader import open_video
 from tests.video.numbered_video import CLIPS, EDGE_CASES, numbered_video, numbers, picture
 
-# name: (status, frames, height, width, what the reason says). nasa_13013 has two video tracks, of which the larger is
+# name: (status, frames, height, width, text in the reason). nasa_13013 has two video tracks, of which the larger is
 # read; non_zero_start has pixels of 224:225, so that its 200 columns are shown as 199.
 TABLE = {
     "decord__corrupted.mp4": ("partial", 30, 720, 1280, "20 of 50 frames cannot be decoded"),
@@ -96,7 +96,7 @@ def test_a_file_cut_in_the_middle_is_partial(tmp_path: Path, name: str) -> None:
     assert 20 < cut.num_frames < 100
     reader = open_video(path, salvage=True)
     assert reader.num_frames == cut.num_frames
-    last = reader.num_frames - 4  # the one that was cut may come out damaged
+    last = reader.num_frames - 4  # the cut frame may be damaged
     assert numbers(reader.frames_at(torch.tensor([last, 3]))) == [last, 3]
 
 
@@ -204,7 +204,7 @@ def test_too_many_pixels_are_refused(tmp_path: Path) -> None:
     assert decode_whole(tmp_path, max_pixels=100).status == "error"
 
 
-def test_only_the_part_asked_for_counts(tmp_path: Path) -> None:
+def test_only_the_requested_part_counts(tmp_path: Path) -> None:
     path = numbered_video(tmp_path / "a.avi", 120, codec="mpeg4")
     part = decode_whole(path, start_seconds=1.0, end_seconds=2.0)
     assert (part.status, part.num_frames, part.seconds) == ("ok", 25, pytest.approx(1.0))

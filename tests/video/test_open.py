@@ -14,7 +14,7 @@ from kinesics.video.integrity import decode_whole
 from kinesics.video.open import FORMATS, open_container, track_note, video_stream
 from tests.video.numbered_video import numbered_video, picture
 
-WRITTEN = [  # ending, codec, format of the muxer where the ending does not say it
+WRITTEN = [  # ending, codec, format of the muxer where the ending does not give it
     ("mp4", "libx264", None),
     ("mov", "libx264", None),
     ("m4v", "libx264", "mp4"),

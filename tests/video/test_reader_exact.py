@@ -66,7 +66,7 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @cache
 def in_sequence(path: Path) -> list[torch.Tensor]:
-    """All frames as PyAV alone decodes them."""
+    """All frames, decoded by PyAV alone."""
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     return [torch.from_numpy(frame).permute(2, 0, 1) for frame in frames]

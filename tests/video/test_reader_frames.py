@@ -120,7 +120,7 @@ def test_a_whole_folder_checks(folder: Path) -> None:
     assert decode_whole(folder, fps=10).digest != check.digest
 
 
-def test_what_cannot_be_asked_for(folder: Path) -> None:
+def test_invalid_arguments(folder: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'pyav'"):
         open_video(folder, decoder="pyva")
     with pytest.raises(UserError, match="short_side must be 1"):

@@ -97,9 +97,9 @@ def test_memory_stays_flat(path: Path) -> None:
 
     def decode(times: int) -> None:
         for i in range(times):
-            open_video(path, short_side=32 + i % 2).frames_at(torch.tensor([1, 20, 39]))  # not closed by hand
+            open_video(path, short_side=32 + i % 2).frames_at(torch.tensor([1, 20, 39]))  # never closed
 
-    gc.disable()  # the readers must go without the collector's help
+    gc.disable()  # the readers must be freed without the garbage collector
     try:
         decode(100)
         before = kilobytes()

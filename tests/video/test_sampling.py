@@ -32,7 +32,7 @@ def seeded(seed: int) -> Generator:
         (9, 1, 1, [[4]]),
         (1, 1, 1, [[0]]),
         (1, 4, 1, [[0], [0], [0], [0]]),
-        (2, 4, 1, [[0], [0], [1], [1]]),  # shorter than the segments: spread, each frame its equal share
+        (2, 4, 1, [[0], [0], [1], [1]]),  # shorter than the segments: spread, with an equal share for each frame
         (3, 6, 1, [[0], [0], [1], [1], [2], [2]]),
         (3, 8, 1, [[0], [0], [0], [1], [1], [2], [2], [2]]),  # middles .19 .56 .94 1.3 1.7 2.1 2.4 2.8
         (7, 8, 1, [[0], [1], [2], [3], [3], [4], [5], [6]]),
@@ -54,7 +54,7 @@ def test_segments_take_the_middle_without_a_generator(
 @pytest.mark.parametrize(
     ("num_frames", "num_steps", "stride", "frames_per_segment", "expected"),
     [
-        (20, 4, 4, 1, [[3], [7], [11], [15]]),  # 13 frames of 20, 7 to spare
+        (20, 4, 4, 1, [[3], [7], [11], [15]]),  # 13 frames of 20, 7 are left
         (13, 4, 4, 1, [[0], [4], [8], [12]]),
         (12, 4, 4, 1, [[1], [4], [7], [10]]),  # stride 4 does not fit, 3 does: 10 frames of 12
         (10, 4, 4, 1, [[0], [3], [6], [9]]),
@@ -160,7 +160,7 @@ def test_clips_are_sound_for_every_length(
     assert indices.shape == (num_clips, num_segments, frames)
     assert_sound(indices, num_frames)
     assert (indices.diff(dim=0) >= 0).all()  # later clips have later frames
-    if not dense:  # the clips' places lie mirrored in the video, to the rounding of one frame
+    if not dense:  # the clips' places are symmetric in the video, up to one frame
         start = indices[..., 0]
         places = max(1, num_frames - frames + 1)
         assert ((start + start.flip(0, 1) - (places - 1)).abs() <= 1).all()

@@ -1,4 +1,4 @@
-"""View plans: the named protocols, their checks and their way through JSON."""
+"""View plans: the named protocols, their checks, and JSON and back."""
 
 from __future__ import annotations
 

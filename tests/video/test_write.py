@@ -1,4 +1,4 @@
-"""write_video: the colours, the sizes and the frames come back; a failure leaves nothing."""
+"""write_video: colours, sizes and frames are read back; a failure leaves no file."""
 
 from __future__ import annotations
 

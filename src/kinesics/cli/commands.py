@@ -45,7 +45,7 @@ COMMANDS: dict[str, Command] = {
     "models": Command("Print the table of systems and backbones.", models),
     "cost": Command("Count the parameters and multiply-accumulates of a model, or of all in the papers.", cost),
     "puppets": Command(
-        "Draw the puppets, the embedded data set: small videos whose classes are told by motion alone.", puppets
+        "Draw the puppets, the embedded data set: small videos whose classes differ only in motion.", puppets
     ),
     "demo": Command("Draw puppets, train TSN and TSM on them, test both, predict and annotate a clip.", demo),
     "doctor": Command("Print versions, devices, decoders, optional parts and what is missing.", doctor),

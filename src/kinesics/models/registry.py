@@ -134,6 +134,11 @@ def parts_of(model: str) -> tuple[System, str]:
         UserError: there is no such model; the nearest name is given.
     """
     system, _, backbone = model.partition("_")
+    if backbone in BACKBONES and system not in SYSTEMS:
+        raise UserError(
+            f"unknown system '{system}' in '{model}'; expected one of {', '.join(SYSTEMS)}; a system of your own is "
+            "known once its module is imported (docs/extending.md)"
+        )
     if system in SYSTEMS and backbone in BACKBONES and SYSTEMS[system].runs_on(backbone, BACKBONES[backbone]):
         return SYSTEMS[system], backbone
     raise unknown("model", model, list_models(f"{system}_*" if system in SYSTEMS else "*"))

@@ -96,8 +96,8 @@ def index_packets(
     elif codec not in INTRA_ONLY:
         trusted = len(set(stamps)) == len(notes) and not set(container.split(",")) & set(STAMPLESS)
         order = np.asarray(stamps, dtype=np.int64) if trusted else order
-    shown = np.asarray([i for i, n in enumerate(notes) if not n.is_hidden], dtype=np.int64)
-    packets = shown[np.argsort(order[shown], kind="stable")]
+    visible = np.asarray([i for i, n in enumerate(notes) if not n.is_hidden], dtype=np.int64)
+    packets = visible[np.argsort(order[visible], kind="stable")]
     keys = np.asarray([i for i, n in enumerate(notes) if n.is_key or i == 0], dtype=np.int64)
     if not trusted or any(n.is_fresh_start for n in notes[1:]):
         keys = keys[:1]
@@ -113,36 +113,36 @@ def mpeg4_order(bidirectional: Sequence[bool]) -> npt.NDArray[np.int64]:
     >>> mpeg4_order([False, False, True, True, False]).tolist()
     [0, 3, 1, 2, 4]
     """
-    shown: list[int] = []
+    displayed: list[int] = []
     waiting: list[int] = []
     for i, is_b in enumerate(bidirectional):
         if is_b:
-            shown.append(i)
+            displayed.append(i)
         else:
-            shown += waiting
+            displayed += waiting
             waiting = [i]
-    shown += waiting
-    order = np.empty(len(shown), dtype=np.int64)
-    order[shown] = np.arange(len(shown))
+    displayed += waiting
+    order = np.empty(len(displayed), dtype=np.int64)
+    order[displayed] = np.arange(len(displayed))
     return order
 
 
-def times(shown: Sequence[PacketNote], time_base: float, rate: float) -> tuple[npt.NDArray[np.float64], float]:
+def times(notes: Sequence[PacketNote], time_base: float, rate: float) -> tuple[npt.NDArray[np.float64], float]:
     """(n,) rising seconds from the first frame on, and the end of the last; even steps where the file has no times.
 
     Presentation times where they rise, else the sorted decoding times. AVI has only these: its frames are shown at the
     times of its packets.
     """
-    for stamps in ([n.pts for n in shown], [n.dts for n in shown]):
+    for stamps in ([n.pts for n in notes], [n.dts for n in notes]):
         ticks = [s for s in stamps if s is not None]
         if ticks and len(ticks) == len(stamps) and all(a < b for a, b in pairwise(ticks)):
             break
     else:
-        ticks = sorted(ticks) if len(set(ticks)) == len(shown) else []
+        ticks = sorted(ticks) if len(set(ticks)) == len(notes) else []
     if not ticks:
-        return np.arange(len(shown), dtype=np.float64) / rate, len(shown) / rate
+        return np.arange(len(notes), dtype=np.float64) / rate, len(notes) / rate
     seconds = np.asarray([(s - ticks[0]) * time_base for s in ticks], dtype=np.float64)
-    last = shown[-1].duration * time_base
+    last = notes[-1].duration * time_base
     if last <= 0:
         last = float(np.median(np.diff(seconds))) if len(seconds) > 1 else 1 / rate
     return seconds, float(seconds[-1]) + last

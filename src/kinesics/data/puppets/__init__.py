@@ -1,4 +1,4 @@
-"""Puppets: a data set that is drawn, not downloaded. Its classes differ by motion alone."""
+"""Puppets: a data set that is drawn, not downloaded. Its classes differ only in motion."""
 
 from __future__ import annotations
 

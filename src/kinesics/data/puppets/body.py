@@ -32,8 +32,8 @@ HAIRS = (
 HAIR_STYLES = ("short", "long", "bun", "bald", "fringe", "cap")
 PATTERNS = ("plain", "hoops", "stripes", "dots", "block", "jacket")
 
-NECK = 0.492  # height of the point that the head turns about, over the hip
-POLE = np.array([0.38, -0.8, -0.46])  # where elbows point: outwards, down, back
+NECK = 0.492  # height over the hip of the point that the head turns about
+POLE = np.array([0.38, -0.8, -0.46])  # the direction of elbows: outwards, down, back
 
 
 @dataclass(frozen=True)
@@ -98,14 +98,14 @@ def colour(rng: np.random.Generator, saturation: tuple[float, float], value: tup
 
 
 def apart(rng: np.random.Generator, saturation: tuple[float, float], *others: Array) -> Array:
-    """(3,) of four random colours the one that is farthest from the `others`."""
+    """(3,) the one of four random colours that differs most from the `others`."""
     candidates = [colour(rng, saturation, (0.25, 0.92)) for _ in range(4)]
     return max(candidates, key=lambda c: min(float(np.abs(c - other).sum()) for other in others))
 
 
 @dataclass(frozen=True)
 class Stage:
-    """The puppet's place: its hip in the picture (shares of the size), and its moving hand (-1 left, 1 right)."""
+    """The position of the puppet: its hip in the picture (shares of the size), its moving hand (-1 left, 1 right)."""
 
     x: float
     y: float
@@ -117,7 +117,7 @@ class Skeleton:
     """The joints over time, each (T, 2), x to the right and y down, in units of the frame's height.
 
     shoulders, elbows, hands: the moving arm first. turn: (T, 3, 3) the head's rotation. zoom: (T,) how large the head
-    appears; torso_zoom: (T,) how large the shoulders do. face, tilt: turn = tilt (roll) @ face (yaw and pitch).
+    appears; torso_zoom: (T,) how large the shoulders appear. face, tilt: turn = tilt (roll) @ face (yaw and pitch).
     """
 
     hip: Array
@@ -134,7 +134,7 @@ class Skeleton:
     torso_zoom: Array
 
     def tip(self, name: str) -> Array:
-        """(T, 2) the course of one of motions.TIPS."""
+        """(T, 2) the path of one of motions.TIPS."""
         tips = {"hand": self.hands[0], "shoulder": self.shoulders[0], "nose": self.nose, "crown": self.crown}
         return tips[name]
 
@@ -154,25 +154,25 @@ def rotations(pose_TJ: Array) -> tuple[Array, Array]:
 
 
 def zoom_at(body: Body, pose_TJ: Array, height: Array | float) -> Array:
-    """How large things at `height` over the hip appear: leaning forwards brings what is high nearer."""
+    """How large things at `height` over the hip appear: leaning forwards brings high points nearer to the camera."""
     lean = pose_TJ[:, Joint.LEAN] / (NECK + 1.95 * body.head_height)
     return body.scale / (1 - (lean if np.ndim(height) < 2 else lean[:, None]) * height)
 
 
 def project(body: Body, stage: Stage, pose_TJ: Array, x: Array | float, y: Array | float) -> Array:
-    """(T, 2) in the picture of the point (x, y), from the hip and upwards, of each pose; (T, P, 2) of (T, P) points."""
+    """(T, 2) in the picture: the point (x, y), x from the hip, y upwards, in each pose; (T, P, 2) of (T, P) points."""
     zoom = zoom_at(body, pose_TJ, y)
-    right, up = pose_TJ[:, Joint.SWAY_X], pose_TJ[:, Joint.SWAY_Y]
+    sway_x, sway_y = pose_TJ[:, Joint.SWAY_X], pose_TJ[:, Joint.SWAY_Y]
     if zoom.ndim == 2:
-        right, up = right[:, None], up[:, None]
+        sway_x, sway_y = sway_x[:, None], sway_y[:, None]
     picture = np.empty((*zoom.shape, 2))
-    picture[..., 0] = stage.x + (x + right) * zoom
-    picture[..., 1] = stage.y - (y + up) * zoom
+    picture[..., 0] = stage.x + (x + sway_x) * zoom
+    picture[..., 1] = stage.y - (y + sway_y) * zoom
     return picture
 
 
 def skeleton(body: Body, stage: Stage, pose_TJ: Array) -> Skeleton:
-    """Where the joints of `body` are in each of T poses."""
+    """The joints of `body` in each of T poses."""
 
     def place(x: Array | float, y: Array | float) -> Array:
         return project(body, stage, pose_TJ, x, y)
@@ -188,7 +188,7 @@ def skeleton(body: Body, stage: Stage, pose_TJ: Array) -> Skeleton:
     shoulder_y = body.shoulder_height + pose_TJ[:, Joint.SHRUG]
     arms = []
     for side, jx, jy in ((stage.side, Joint.HAND_X, Joint.HAND_Y), (-stage.side, Joint.OTHER_X, Joint.OTHER_Y)):
-        elbow, hand = reach(body.arm, pose_TJ[:, jx], pose_TJ[:, jy])
+        elbow, hand = bend_arm(body.arm, pose_TJ[:, jx], pose_TJ[:, jy])
         points = (np.zeros_like(hand), elbow, hand)
         arms.append([place(side * (body.shoulder_width + p[:, 0]), shoulder_y + p[:, 1]) for p in points])
     return Skeleton(
@@ -207,11 +207,11 @@ def skeleton(body: Body, stage: Stage, pose_TJ: Array) -> Skeleton:
     )
 
 
-def reach(arm: float, x: Array, y: Array) -> tuple[Array, Array]:
+def bend_arm(arm: float, x: Array, y: Array) -> tuple[Array, Array]:
     """(T, 3) elbow and hand, from the shoulder, of an arm of two parts of length `arm` whose hand is at (x, y).
 
-    The hand is held a little before the body; the elbow lies on the circle that both lengths leave it, where it is
-    nearest to POLE. A hand that is out of reach is drawn with a longer arm rather than moved.
+    The hand is a little in front of the body. The elbow is on the circle of points at the distance `arm` from both
+    ends, at the point nearest to POLE. Where the hand is too far away, the arm is drawn longer.
     """
     hand = np.stack([x, y, np.full_like(x, 0.5 * arm)], axis=1)
     distance = np.linalg.norm(hand, axis=1, keepdims=True)
@@ -225,10 +225,10 @@ def reach(arm: float, x: Array, y: Array) -> tuple[Array, Array]:
 def extent_for(
     body: Body, stage: Stage, rest_J: Array, along_J: Array, at_rest: float, tip: str, travel: float
 ) -> float:
-    """How far the pose must go along `along_J` for `tip` to travel `travel` frame heights in the picture."""
+    """How far the pose must move along `along_J` so that `tip` travels `travel` frame heights in the picture."""
     far = np.linspace(0.0, 1.2, 60) ** 2  # finer where motions are small
-    course = np.concatenate([-at_rest * far, (1 - at_rest) * far])
-    ends = skeleton(body, stage, rest_J + course[:, None] * along_J).tip(tip).reshape(2, -1, 2)
+    offsets = np.concatenate([-at_rest * far, (1 - at_rest) * far])
+    ends = skeleton(body, stage, rest_J + offsets[:, None] * along_J).tip(tip).reshape(2, -1, 2)
     travels: NDArray[np.float64] = np.linalg.norm(ends[1] - ends[0], axis=1)
-    until = int(np.argmax(travels)) + 1  # beyond a quarter turn the nose comes back
+    until = int(np.argmax(travels)) + 1  # after a quarter turn the nose comes back
     return float(np.interp(travel, travels[:until], far[:until]))

@@ -1,4 +1,4 @@
-"""A puppet as coloured polygons: its body in every frame of a clip, back to front."""
+"""A puppet as coloured polygons: its body in every frame of a clip, from back to front."""
 
 from __future__ import annotations
 

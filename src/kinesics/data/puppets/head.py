@@ -1,4 +1,4 @@
-"""A puppet's head: patches on an ellipsoid that turns, so that hair, ears and face move as they would."""
+"""A puppet's head: patches on an ellipsoid that turns, so that hair, ears and face move like those of a real head."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from kinesics.data.puppets.shapes import ROUND, Shapes
 class Patch:
     """A polygon of the head, in units of its half axes: (P, 3) on the globe, or (P, 2) flat about its middle.
 
-    What is on the globe turns with the face, and what lies behind is drawn at the rim; with `culled` it is left out
-    while it faces away. only: (T,) the frames it may show in.
+    Points on the globe turn with the face. Points behind it are drawn at its rim; a `culled` patch is left out while it
+    faces away. only: (T,) the frames in which the patch may appear.
     """
 
     points: Array
@@ -28,7 +28,7 @@ class Patch:
 
 
 def disc(colour: Array, width: float, height: float, y: float = 0.0) -> Patch:
-    """An ellipse about the middle of the head that tilts with it, but has the same shape from all sides."""
+    """An ellipse around the middle of the head; it tilts with the head and has the same shape from all sides."""
     return Patch(np.stack([width * np.cos(ROUND), y + height * np.sin(ROUND)], axis=1), colour)
 
 
@@ -71,7 +71,7 @@ def _oval_points(lon: float, lat: float, lon_half: float, lat_half: float, radiu
 
 
 def paint_head(shapes: Shapes, body: Body, bones: Skeleton, patches: list[Patch]) -> None:
-    """Add the patches, in order, as they look in every frame."""
+    """Add the patches to `shapes`, in order, as they appear in every frame."""
     if not patches:
         return
     axes = np.array([body.head_width, body.head_height, 1.05 * body.head_width])
@@ -102,7 +102,7 @@ def paint_head(shapes: Shapes, body: Body, bones: Skeleton, patches: list[Patch]
 
 
 def back_of_head(body: Body) -> list[Patch]:
-    """What the torso covers: long hair, a bun."""
+    """The parts that the torso covers: long hair, a bun."""
     dark = 0.72 * body.hair
     if body.hair_style == "long":
         return [disc(dark, 1.26, 0.85, 0.35), disc(dark, 1.22, 1.0, -0.5)]

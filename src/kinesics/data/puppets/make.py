@@ -1,4 +1,4 @@
-"""Puppets to disk: real mp4 files and the manifest that lists them."""
+"""Write puppets to disk: mp4 files and the manifest that lists them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from kinesics.progress import Listener
 from kinesics.video.write import write_video
 
 DRAWING = 2
-"""Goes up whenever the same settings draw other pictures, so that two drawings never mix in one folder."""
+"""The version of the drawing: it goes up when the same settings give other pictures; a folder never mixes versions."""
 
 Job = tuple[PuppetSettings, str, int, Path]
 
@@ -38,19 +38,19 @@ def make_puppets(
     """Draw every clip of `settings` into out/clips and list them in out/puppets.csv, whose path is returned.
 
     Columns of the list: label; group, the actor; split, the actor's, so that test bodies are never seen in training.
-    num_workers: processes, by default one a core.
-    Clips that are there are kept, so an interrupted call is taken up where it stopped.
-    A script of your own calls it under `if __name__ == "__main__":`, since the processes import the script.
+    num_workers: processes, by default one per core.
+    Existing clips are kept, so an interrupted call goes on where it stopped.
+    Your own script must call it under `if __name__ == "__main__":`, since the processes import the script.
 
     Raises:
         UserError: `out` holds puppets of other settings, or `num_workers` is below 1.
         KinesicsError: the disk is full or the folder cannot be written.
     """
-    from kinesics.data.manifest import Manifest, Row, write_manifest  # here, so that the workers need no torch
+    from kinesics.data.manifest import Manifest, Row, write_manifest  # imported here, so that the workers need no torch
 
     if num_workers is not None and num_workers < 1:
-        raise UserError(f"num_workers is {num_workers}; expected a number from 1 up")
-    _claim(out, settings)
+        raise UserError(f"num_workers is {num_workers}; expected 1 or more")
+    _store_settings(out, settings)
     jobs = [
         (settings, label, index, out / clip_path(label, index))
         for index in range(settings.clips_per_class)
@@ -81,7 +81,7 @@ def make_puppets(
 
 
 def clip_path(label: str, index: int) -> str:
-    """Where a clip lies, from the folder of the manifest: clips/nod_0007.mp4."""
+    """The path of a clip from the folder of the manifest: clips/nod_0007.mp4."""
     return f"clips/{label}_{index:04d}.mp4"
 
 
@@ -92,42 +92,44 @@ def make_clip(job: Job) -> None:
 
 
 def write_clip(path: Path, frames_THWC: NDArray[np.uint8], fps: float) -> None:
-    """Encode every frame by itself.
+    """Encode every frame alone.
 
-    A frame that is predicted from those before it carries traces of them, and with them of the direction of time.
+    A frame that is predicted from earlier ones has traces of them, which show the direction of time.
     """
     write_video(path, frames_THWC, fps=fps, crf=18, preset="superfast", tune="zerolatency", keyframe_every=1, threads=1)
 
 
-def _claim(out: Path, settings: PuppetSettings) -> None:
-    """Store the settings in the folder, or check that they are those that are there."""
+def _store_settings(out: Path, settings: PuppetSettings) -> None:
+    """Write the settings to the folder, or check that the folder has the same settings."""
     stored = out / "puppets.json"
     values = {"drawing": DRAWING, **settings.to_dict()}
     if not stored.is_file():
         if any((out / "clips").glob("*.mp4")):
-            raise UserError(f"{out / 'clips'}: holds videos, but no {stored.name} that says how they were drawn")
+            raise UserError(
+                f"{out / 'clips'}: holds videos and no {stored.name} with their settings; use another folder"
+            )
         write_json(stored, values)
         return
     try:
-        found = json.loads(read_text(stored, "the settings of puppets"))
+        stored_values = json.loads(read_text(stored, "the settings of puppets"))
     except json.JSONDecodeError as error:
         raise UserError(f"{stored}:{error.lineno}: not JSON; expected the settings of puppets") from None
-    if not isinstance(found, dict):
-        raise UserError(f"{stored}: expected the settings of puppets, found a {type(found).__name__}")
-    names = [name for name in {**values, **found} if values.get(name) != found.get(name)]
+    if not isinstance(stored_values, dict):
+        raise UserError(f"{stored}: expected the settings of puppets, found a {type(stored_values).__name__}")
+    names = [name for name in {**values, **stored_values} if values.get(name) != stored_values.get(name)]
     if names:
-        differences = ", ".join(f"{name} {found.get(name)} there, {values.get(name)} here" for name in names)
-        raise UserError(f"{out}: holds puppets of other settings ({differences}); take another folder or remove it")
+        differences = ", ".join(f"{name} {stored_values.get(name)} there, {values.get(name)} here" for name in names)
+        raise UserError(f"{out}: holds puppets of other settings ({differences}); use another folder or remove it")
 
 
 def _run(jobs: list[Job], workers: int | None) -> Iterator[None]:
-    """Do the jobs, yielding after each. A few are done here: starting processes would take longer."""
+    """Do the jobs, yielding after each. A few jobs run in this process: starting others would take longer."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     count = min(workers or cores, max(1, len(jobs) // 32))
     if count == 1:
         yield from map(make_clip, jobs)
         return
-    # Spawned, for a fork of a process with threads (torch, OpenCV) can hang.
+    # Spawned, since a fork of a process with threads (torch, OpenCV) can hang.
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(count, mp_context=context, initializer=_start_worker)
     try:

@@ -1,9 +1,9 @@
 """How each class moves: curves over time, and the poses that follow from them.
 
-A clip's pose is its rest pose + idle sway + extent × direction × curve. The classes of a pair share all but the time's
-arrow: the curve of one is the curve of the other read backwards, and every other random course (sway, camera, light,
-distractors) is the same in both directions of time. So the frames of a pair, taken singly or as a set, have one
-and the same distribution, and only their order decides which class it is.
+A clip's pose is its rest pose + idle sway + extent × direction × curve. The classes of a pair differ only in the
+direction of time: the curve of one is the reversed curve of the other, and all other random motion (sway, camera,
+light, distractors) is the same in both directions of time. So the frames of a pair, one by one or as a set, have
+the same distribution, and only their order decides the class.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 PAIRS = (("raise_hand", "lower_hand"), ("turn_left", "turn_right"), ("lean_in", "lean_out"))
-"""Each class is the other one played backwards. Left and right are the picture's."""
+"""Each class is the other one in reverse. Left and right are those of the picture."""
 
 SMALL = ("nod", "shake_head", "tilt_head", "shrug", "wave", "still")
 CLASSES = (*(name for pair in PAIRS for name in pair), *SMALL)
@@ -35,10 +35,10 @@ TIPS = {
     "wave": "hand",
     "still": "",
 }
-"""The point whose travel is the amplitude: between its two extremes, in the picture."""
+"""The point whose travel between its two extremes in the picture is the amplitude."""
 
 BACKWARDS = ("lower_hand", "turn_left", "lean_out")
-"""These play the curve of their partner backwards: up, to the right, and in are forwards."""
+"""These play the curve of their partner in reverse; up, right and in are forwards."""
 
 
 class Joint(IntEnum):
@@ -59,44 +59,44 @@ class Joint(IntEnum):
 
 NUM_JOINTS = len(Joint)
 IDLE = np.array([1.0, 0.5, 1.0, 0.7, 3.5, 2.5, 2.0, 0.8, 0.8, 0.8, 0.8])
-"""How far each column sways, so that one unit moves its tip by about one unit of length."""
+"""How far each column sways: one unit moves its tip by about one unit of length."""
 
 
 def curve(label: str, num_frames: int, rng: np.random.Generator, share: tuple[float, float] = (0.45, 0.8)) -> Array:
-    """(T,) the course of a motion between 0 and 1, both of which it reaches. `still` stays at 0.
+    """(T,) a motion between 0 and 1; it reaches both. `still` stays at 0.
 
-    share: how much of the clip the motion takes, at least and at most. The same draws give a class and its partner
-    curves that are each other read backwards.
+    share: how much of the clip the motion takes, least and most. With the same draws, the curve of a class is that of
+    its partner in reverse.
     """
     seconds = np.arange(num_frames, dtype=np.float64)
     busy = rng.uniform(*share) * (num_frames - 3)
-    onset = 1 + rng.uniform(0, 1) * (num_frames - 3 - busy)  # a still frame or more at both ends
+    onset = 1 + rng.uniform(0, 1) * (num_frames - 3 - busy)  # at least one still frame at each end
     phase = np.clip((seconds - onset) / busy, 0.0, 1.0)
-    most = max(1, min(3, int(busy / 4.5)))  # a cycle of fewer frames would not be seen
+    most = max(1, min(3, int(busy / 4.5)))  # a cycle of fewer frames would not be visible
     cycles = int(rng.integers(1, most + 1))
     rise, fall = rng.uniform(0.25, 0.45, size=2)
     if label == "still":
         return np.zeros(num_frames)
     if label == "nod":
-        course = 0.5 - 0.5 * np.cos(2 * np.pi * cycles * phase)
+        motion = 0.5 - 0.5 * np.cos(2 * np.pi * cycles * phase)
     elif label in ("shake_head", "wave"):
-        course = np.sin(2 * np.pi * cycles * phase) * np.sin(np.pi * phase) ** 0.5
+        motion = np.sin(2 * np.pi * cycles * phase) * np.sin(np.pi * phase) ** 0.5
     elif label in ("tilt_head", "shrug"):
-        course = ease(phase / rise) * ease((1 - phase) / fall)
+        motion = ease(phase / rise) * ease((1 - phase) / fall)
     else:
-        course = ease(phase)
-    course = np.asarray((course - course.min()) / np.ptp(course))
-    return course[::-1].copy() if label in BACKWARDS else course
+        motion = ease(phase)
+    motion = np.asarray((motion - motion.min()) / np.ptp(motion))
+    return motion[::-1].copy() if label in BACKWARDS else motion
 
 
 def ease(x: Array) -> Array:
-    """0 → 1 with the smoothest course of an arm (minimum jerk), held outside: the same read from both ends."""
+    """0 → 1 as an arm moves (minimum jerk), constant outside; symmetric in time."""
     x = np.clip(x, 0.0, 1.0)
     return x**3 * (10 - 15 * x + 6 * x**2)
 
 
 def direction(label: str, rng: np.random.Generator) -> tuple[Array, float]:
-    """(J,) which columns a class moves, and the part of its course at which it is at rest (0.5: to both sides)."""
+    """(J,) the direction in which a class moves, and the value of its curve at rest (0.5: it moves to both sides)."""
     along = np.zeros(NUM_JOINTS)
     angle = rng.uniform(-0.3, 0.3)
     side = rng.choice([-1.0, 1.0])
@@ -121,7 +121,7 @@ def direction(label: str, rng: np.random.Generator) -> tuple[Array, float]:
 
 
 def rest_pose(rng: np.random.Generator) -> Array:
-    """(J,) a pose to start from, drawn alike for all classes: hands anywhere from the belt to the ear."""
+    """(J,) a random start pose, the same for all classes: hands anywhere from the belt to the ear."""
     pose = np.zeros(NUM_JOINTS)
     pose[Joint.LEAN] = rng.uniform(-0.03, 0.03)
     pose[Joint.YAW] = rng.uniform(-0.22, 0.22)
@@ -133,8 +133,8 @@ def rest_pose(rng: np.random.Generator) -> Array:
     return pose
 
 
-def wander(rng: np.random.Generator, num_frames: int, fps: float, columns: int) -> Array:
-    """(T, columns) smooth random courses of about ±1, the same in both directions of time."""
+def smooth_noise(rng: np.random.Generator, num_frames: int, fps: float, columns: int) -> Array:
+    """(T, columns) smooth random motion of about ±1, with the same distribution in both directions of time."""
     seconds = np.arange(num_frames)[:, None, None] / fps
     rate = rng.uniform(0.15, 0.9, size=(columns, 2))
     phase = rng.uniform(0, 2 * np.pi, size=(columns, 2))

@@ -1,4 +1,4 @@
-"""All of the picture that says nothing about the class: background, distractors, camera, light."""
+"""The parts of a picture that do not depend on the class: background, distractors, camera, light."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kinesics.data.puppets.body import Body, apart, colour
-from kinesics.data.puppets.motions import Array, wander
+from kinesics.data.puppets.motions import Array, smooth_noise
 from kinesics.data.puppets.shapes import ROUND, Shapes
 
 MARGIN = 0.06
-"""How much more of the background is drawn than is seen, on each side, so that the camera can move."""
+"""The extra background on each side, as a share of the picture, so that the camera can move."""
 
 Image = NDArray[np.uint8]
 
@@ -114,7 +114,7 @@ def _cabinet(rng: np.random.Generator, shapes: Shapes, wall: Array) -> None:
 
 
 def draw_distractors(rng: np.random.Generator, count: int, num_frames: int) -> Shapes:
-    """Discs, boxes and triangles that float behind the puppet at even speed, as likely one way as the other."""
+    """Discs, boxes and triangles that float behind the puppet at constant speed; all directions are equally likely."""
     shapes = Shapes()
     when = np.linspace(-0.5, 0.5, num_frames)[:, None]
     for _ in range(count):
@@ -128,14 +128,14 @@ def draw_distractors(rng: np.random.Generator, count: int, num_frames: int) -> S
     return shapes
 
 
-def light_up(rng: np.random.Generator, clip_TSSC: Image, fps: float, noise: float) -> Image:
-    """`clip_TSSC` under a light that comes from a side and drifts, with sensor noise of that standard deviation."""
+def add_light(rng: np.random.Generator, clip_TSSC: Image, fps: float, noise: float) -> Image:
+    """`clip_TSSC` under light from a side that drifts, with sensor noise; `noise` is its standard deviation."""
     t, s = clip_TSSC.shape[:2]
-    drift = wander(rng, t, fps, 3).astype(np.float32)
+    drift = smooth_noise(rng, t, fps, 3).astype(np.float32)
     gain = 1 + rng.uniform(-0.15, 0.07) + 0.03 * drift[:, 0]
     side = rng.uniform(-0.25, 0.25, 2) + 0.06 * drift[:, 1:]
     across = np.linspace(-0.5, 0.5, s, dtype=np.float32)
-    row = gain[:, None] + side[:, :1] * np.repeat(across, 3)  # the three channels side by side: long rows are quick
+    row = gain[:, None] + side[:, :1] * np.repeat(across, 3)  # the three channels side by side: long rows are faster
     light = row.astype(np.float32)[:, None] + (side[:, 1:] * across).astype(np.float32)[:, :, None]
     light *= clip_TSSC.reshape(t, s, 3 * s)
     if noise:

@@ -1,4 +1,4 @@
-"""What a set of puppets is made of."""
+"""The settings of a set of puppets."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ GOLDEN = (math.sqrt(5) - 1) / 2
 
 @dataclass(frozen=True)
 class PuppetSettings:
-    """Draw the puppets, the embedded data set: small videos whose classes are told by motion alone.
+    """Draw the puppets, the embedded data set: small videos whose classes differ only in motion.
 
-    How many clips, how large, and how far the puppets move. Values are checked when it is made.
+    How many clips, how large, and how far the puppets move. Values are checked when the settings are created.
 
     Args:
         size: Height and width in pixels.
         num_frames: Frames of a clip.
-        fps: Frames a second.
+        fps: Frames per second.
         amplitude_percent: How far the tip of the moving part travels, between its two extremes, in per cent of the
             frame's height (`motions.TIPS` names the tip of each class).
         hand_percent: The same for classes that move a hand, which can go farther than a head; by default no difference.
-        motion_share: How much of the clip a motion takes, at least and at most.
+        motion_share: How much of the clip a motion takes, least and most.
         seed: The same seed draws the same videos.
-        classes: Which classes; all by default.
+        classes: The classes; all by default.
         clips_per_class: Videos of each class, and actors: actor i plays clip i of every class.
         val_share: Share of the actors whose clips are in the split val.
         test_share: Share of the actors whose clips are in the split test.
         distractors: Shapes that move behind the puppet.
-        idle_percent: How far every body sways, alike in all classes, in per cent of the frame's height.
-        jitter_percent: How far the camera shakes, alike in all classes, in per cent of the frame's height.
-        noise: Standard deviation of the pixels' noise, of 255.
+        idle_percent: How far every body sways, the same in all classes, in per cent of the frame's height.
+        jitter_percent: How far the camera shakes, the same in all classes, in per cent of the frame's height.
+        noise: Standard deviation of the pixels' noise, for values 0 to 255.
     """
 
     size: int = 64
@@ -80,7 +80,7 @@ class PuppetSettings:
             raise UserError(f"puppets: expected motion_share from 0.1 to 1, the least first, found {self.motion_share}")
         if self.val_share + self.test_share > 1:
             raise UserError(
-                f"puppets: val_share and test_share leave nothing: {self.val_share} + {self.test_share} > 1"
+                f"puppets: expected val_share + test_share up to 1, found {self.val_share} + {self.test_share}"
             )
         if not self.classes or len(set(self.classes)) != len(self.classes):
             raise UserError(
@@ -92,8 +92,8 @@ class PuppetSettings:
 
     def travel_of(self, label: str) -> float:
         """How far the tip of a class travels, as a share of the frame's height."""
-        far = self.hand_percent if TIPS[label] == "hand" else None
-        return (self.amplitude_percent if far is None else far) / 100
+        percent = self.hand_percent if TIPS[label] == "hand" else None
+        return (self.amplitude_percent if percent is None else percent) / 100
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` reads them."""
@@ -101,18 +101,18 @@ class PuppetSettings:
 
     @staticmethod
     def from_dict(values: dict[str, Any]) -> PuppetSettings:
-        """The settings that `to_dict` wrote. Raises UserError for a name that is not a setting."""
-        known = [field.name for field in fields(PuppetSettings)]
+        """The settings that `to_dict` wrote. Raises UserError for an unknown name."""
+        setting_names = [field.name for field in fields(PuppetSettings)]
         for name in values:
-            if name not in known:
-                raise unknown("puppet setting", name, known)
+            if name not in setting_names:
+                raise unknown("puppet setting", name, setting_names)
         return PuppetSettings(**values)
 
     def split_of(self, actor: int) -> str:
-        """train, val or test: the actor's, for all of his clips. The first n actors have the shares, for every n.
+        """train, val or test: the split of all clips of an actor. For every n, the first n actors have the shares.
 
-        Steps of the golden ratio spread the actors evenly over 0 to 1: of any number of them, a part of that length
-        holds its share, give or take one or two.
+        Steps of the golden ratio spread the actors evenly over 0 to 1: of any number of actors, an interval holds its
+        share, up to one or two.
         """
         place = (0.5 + actor * GOLDEN) % 1
         if place < self.test_share:

@@ -1,4 +1,4 @@
-"""Coloured polygons over time, and how they are painted."""
+"""Coloured polygons over time, and their painting."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from kinesics.data.puppets.motions import Array
 
 ROUND = np.linspace(0, 2 * np.pi, 20, endpoint=False)
 FRACTION_BITS = 6
-"""Corners lie on a grid of 1/64 of a drawn pixel: small motions stay smooth."""
+"""Corners are on a grid of 1/64 of a drawn pixel: small motions stay smooth."""
 
 
 @dataclass
 class Shapes:
-    """Polygons to paint, in order: points (T, P, 2) in units of the frame, an RGB colour, the frames it shows in."""
+    """Polygons to paint, in order: points (T, P, 2) in units of the frame, RGB colour, frames in which each is seen."""
 
     points: list[Array] = field(default_factory=list)
     colours: list[tuple[float, ...]] = field(default_factory=list)
     visible: list[NDArray[np.bool_] | None] = field(default_factory=list)
 
     def add(self, points_TP2: Array, colour: Array, visible_T: NDArray[np.bool_] | None = None) -> None:
-        """Paint one more polygon over those before; values outside 0 to 255 are clipped."""
+        """Add a polygon over the earlier ones; colour values outside 0 to 255 are clipped."""
         self.points.append(points_TP2)
         self.colours.append(tuple(min(max(value, 0.0), 255.0) for value in colour.tolist()))
         self.visible.append(visible_T)

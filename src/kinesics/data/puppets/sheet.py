@@ -1,4 +1,4 @@
-"""A picture of the puppets: a row for each class, frames of a clip from left to right."""
+"""A picture of the puppets: one row per class, frames of a clip from left to right."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def contact_sheet(settings: PuppetSettings, path: Path, *, size: int = 144, colu
 
     Drawn at `size` pixels, not at the size of the settings. Class number c is played by actor `first` + c, so that
     bodies vary.
-    More than six classes are in two halves, side by side.
+    More than six classes are drawn in two halves, side by side.
 
     Raises:
-        UserError: the path does not end in .png or there is no column.
+        UserError: the path does not end in .png, or `columns` is below 1.
         KinesicsError: the disk is full or the folder cannot be written.
     """
     if path.suffix.lower() != ".png":
@@ -63,9 +63,9 @@ def contact_sheet(settings: PuppetSettings, path: Path, *, size: int = 144, colu
 
 
 def _row(settings: PuppetSettings, label: str, index: int, columns: int) -> list[NDArray[np.uint8]]:
-    """The frames of one clip that show its motion best: evenly over the time in which it moves."""
+    """Frames of one clip, evenly spread over the time in which it moves."""
     clip = draw_clip(label, settings, index)
-    course: Array = plan_act(label, settings, index).curve
-    moving = np.flatnonzero(np.abs(np.diff(course)) > 1e-3)
+    motion: Array = plan_act(label, settings, index).curve
+    moving = np.flatnonzero(np.abs(np.diff(motion)) > 1e-3)
     start, end = (moving[0], moving[-1] + 1) if len(moving) else (0, len(clip) - 1)
     return [clip[i] for i in np.linspace(start, end, columns).round().astype(int)]
