@@ -165,7 +165,7 @@ def test_gradcam_pp_follows_equation_19_term_by_term() -> None:
         weight = 0.0
         for row in range(4):
             for column in range(5):
-                # The network is linear around its input, so the n-th derivative of exp(score) is exp(score) · gradient^n.
+                # The network is linear near its input: the n-th derivative of exp(score) is exp(score) · gradient^n.
                 first = float(gradient[0, channel, row, column])
                 total = float(features[0, channel].detach().sum())
                 alpha = first**2 / (2 * first**2 + total * first**3) if first else 0.0

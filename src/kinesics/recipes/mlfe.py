@@ -30,4 +30,6 @@ def mlfe_flow() -> Recipe:
     The paper fuses it with RGB at 1 : 1.5 as TSN does, and reports 82.4 % on PEV and 79.1 % on MA10 (table 3).
     """
     base = mlfe()
-    return replace(base, name="mlfe_flow", input=replace(base.input, modality="flow", warped=False, frames_per_segment=5))
+    return replace(
+        base, name="mlfe_flow", input=replace(base.input, modality="flow", warped=False, frames_per_segment=5)
+    )

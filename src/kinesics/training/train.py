@@ -199,7 +199,7 @@ def model_arguments(recipe: Recipe, task: Task, listener: Listener) -> dict[str,
     if "scores" in taken and task.multi_label and "scores" not in given:
         follow["scores"] = "logits"
         listener.say("clips have several labels: the local scores are logits, since a softmax allows one label only")
-    return follow | given
+    return {**follow, **given}
 
 
 def flow_record(manifest: Manifest) -> dict[str, Any]:
