@@ -155,6 +155,12 @@ class Recipe:
     def __post_init__(self) -> None:
         check_fields(self)
 
+    def with_learning_norms(self) -> Recipe:
+        """This recipe; where no weights are loaded, `partial` BatchNorm is `train`: random statistics are not kept."""
+        if self.model.weights or self.optim.batch_norm != "partial":
+            return self
+        return self.with_changes({"optim.batch_norm": "train"})
+
     def with_changes(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> Recipe:
         """This recipe with some settings changed; what is not named stays, also among the model's arguments.
 

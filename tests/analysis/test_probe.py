@@ -78,7 +78,7 @@ def test_clips_of_the_test_split_stay_unseen(tiny_set: Path, tmp_path: Path) -> 
         listener=heard,
     )
     assert (found.num_clips, found.left_out, found.grouped, found.num_folds) == (12, 4, False, 5)
-    assert heard.told[-1] == (12, 12)
+    assert heard.progress[-1] == (12, 12)
     assert any(line.startswith("no groups") for line in found.lines())
 
 

@@ -301,3 +301,28 @@ def test_crops_of_all_ways_are_the_same_patches() -> None:
         assert torch.equal(crops[index], found[0][0][found[0][2]])
         assert counts is None or int(counts.sum()) == peak.numel()
     assert [len(crops) for crops, _, _ in found] == [8, 12, 4]
+
+
+@pytest.mark.parametrize("hidden", [0, 64])
+@pytest.mark.parametrize("fusion", ["average", "concat"])
+def test_the_scores_start_near_zero_as_the_classifier_does(hidden: int, fusion: str) -> None:
+    torch.manual_seed(0)
+    head = create_model("mlfe_resnet18", 5, fc_hidden=hidden, fusion=fusion).head
+    assert isinstance(head, LocalHead)
+    for score in head.score.values():
+        last = score[-1] if isinstance(score, nn.Sequential) else score
+        assert isinstance(last, nn.Linear)
+        assert 0.0005 < float(last.weight.detach().std()) < 0.0015
+        assert float(last.bias) == 0
+
+
+def test_local_features_have_dropout_in_training_alone() -> None:
+    torch.manual_seed(0)
+    model = create_model("mlfe_resnet18", 5, dropout=0.9, scores="logits").eval()
+    head = model.head
+    assert isinstance(head, LocalHead)
+    with torch.no_grad():
+        features = model.backbone.forward_stages(torch.randn(2, 3, 3, 64, 64), head.needs)
+        assert torch.equal(head.local(features), head.local(features))
+        head.dropout.train()
+        assert not torch.equal(head.local(features), head.local(features))

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from kinesics.errors import UserError
 from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.settings import InputConfig, ModelConfig, Recipe
 from kinesics.training.loop import Task
-from kinesics.training.train import build, model_arguments
+from kinesics.training.train import build, model_arguments, train
 from tests.listeners import Heard
+from tests.tiny import tiny_recipe
 
 
 def recipe(system: str, arguments: dict[str, Any] | None = None, **settings: Any) -> Recipe:
@@ -46,3 +49,17 @@ def test_local_scores_of_several_labels_are_logits() -> None:
     asked = recipe("mlfe", {"scores": "softmax"})
     assert model_arguments(asked, task(multi_label=True), Heard())["scores"] == "softmax"
     assert "scores" not in model_arguments(recipe("tsm"), task(multi_label=True), Heard())
+
+
+@pytest.mark.parametrize("arguments", [{"weights": None}, {"weights": ""}])
+def test_without_weights_all_norms_learn(arguments: dict[str, Any], tiny_set: Path, tmp_path: Path) -> None:
+    settings = tiny_recipe("tsm").with_changes({"optim.batch_norm": "partial", "optim.epochs": 1, "model": arguments})
+    heard = Heard()
+    run = train(settings, tiny_set, tmp_path / "run", device="cpu", num_workers=0, listener=heard)
+    assert run.recipe.optim.batch_norm == "train", "the record says so"
+    assert "no weights are loaded, so all BatchNorms learn" in heard.lines
+    state = load_file(run.model_file)
+    means = [name for name in state if name.endswith("running_mean")]
+    assert len(means) > 15
+    assert all(state[name].abs().max() > 0 for name in means)
+    train(settings.with_changes({"optim.epochs": 2}), tiny_set, run, resume=True, device="cpu", num_workers=0)

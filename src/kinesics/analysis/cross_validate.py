@@ -96,7 +96,7 @@ def cross_validate(
             f"{manifest.path}: has {len(folds)} folds; `kinesics prepare {manifest.path.name} --format csv "
             "--folds 5 --out …` makes five"
         )
-    plain, execution = without_patience(recipe), Execution(device, num_workers, listener=listener)
+    plain, execution = without_patience(recipe).with_learning_norms(), Execution(device, num_workers, listener=listener)
     results, all_scores = [], []
     for fold in folds:
         scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, execution)

@@ -109,6 +109,7 @@ def prepared(
     Raises:
         UserError: as `train` does.
     """
+    given, recipe = recipe, recipe.with_learning_norms()
     check_modality(recipe.input.modality, manifest)
     check_flow(recipe.input.warped, manifest)
     if out.is_file():
@@ -126,6 +127,8 @@ def prepared(
         has_state = check_run_folder(out, recipe, manifest, resume=resume)
         with fabric.rank_zero_first():
             model = build(recipe, task, listener)
+        if recipe != given:
+            listener.say("no weights are loaded, so all BatchNorms learn")
         announce(recipe, task, fabric, listener)
         if recipe.optim.head_start == "probe" and not has_state:
             start_head(model, task, recipe, fabric=fabric, listener=listener, num_workers=execution.num_workers)

@@ -5,11 +5,13 @@ Source: Chen et al., Multi-Fiber Networks for Video Recognition, ECCV 2018; gith
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from kinesics.models.backbones.backbone import STAGES, InputNorm
 from kinesics.models.backbones.volume import Volume
+from kinesics.models.precision import full_precision
 
 FIBERS = 16
 DEPTHS = (3, 4, 6, 3)
@@ -35,7 +37,13 @@ class NormedConv3d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) → (N, C', T', H', W')."""
-        y: Tensor = self.conv(F.relu(self.bn(x), inplace=True))
+        x = F.relu(self.bn(x), inplace=True)
+        # In bfloat16, PyTorch 2.13's grouped 3D convolution crashes or gives NaN on CPUs with AMX.
+        if self.conv.groups > 1 and x.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+            with full_precision(x):
+                wide: Tensor = self.conv(x.float())
+                return wide
+        y: Tensor = self.conv(x)
         return y
 
 

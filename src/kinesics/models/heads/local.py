@@ -1,7 +1,7 @@
 """MLFE's head: TSM's scores, and those of local features cut from low stages where each class responds most.
 
 Source: the MLFE paper, sections 3.2 to 3.4. A frame and a class have one peak; a stage gives one crop around it, and
-the crop one score.
+the crop one score. Between the residual block and the score is dropout, as the paper's introduction says.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from kinesics.errors import UserError, unknown
 from kinesics.models.backbones.backbone import STAGES
 from kinesics.models.heads.average import AverageHead
 from kinesics.models.heads.crops import Way, crops_at, peaks
+from kinesics.models.heads.head import classifier
 from kinesics.models.heads.weighted_norm import batch_norm
 
 Fusion = Literal["average", "sum", "concat"]
@@ -124,7 +125,9 @@ class LocalHead(AverageHead):
         """{stage: (N, T, C, H, W)} → (N, K), O_MLFE: the mean over the frames."""
         clips, cells = features["layer5"].shape[:2], features["layer5"].shape[-2:]
         peak_BK = peaks(features["layer5"].flatten(0, 1), self.fc.weight)
-        pooled = {name: self.pooled(name, features[name].flatten(0, 1), peak_BK, cells) for name in self.layers}
+        pooled = {
+            name: self.dropout(self.pooled(name, features[name].flatten(0, 1), peak_BK, cells)) for name in self.layers
+        }
         if self.fusion == "concat":
             scores = [self.score["all"](torch.cat(list(pooled.values()), dim=2))[..., 0]]
         else:
@@ -148,10 +151,14 @@ class LocalHead(AverageHead):
 
 
 def scorer(channels: int, hidden: int) -> nn.Module:
-    """c → 1, or c → hidden → 1."""
+    """c → 1, or c → hidden → 1.
+
+    The last layer starts near zero, as the classifier does. With the default start of a linear layer its gradients,
+    from peaks of a classifier that has learned nothing, are a third of TSM's in the low stages.
+    """
     if not hidden:
-        return nn.Linear(channels, 1)
-    return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, 1))
+        return classifier(channels, 1)
+    return nn.Sequential(nn.Linear(channels, hidden), nn.ReLU(inplace=True), classifier(hidden, 1))
 
 
 def default_way(num_classes: int, num_cells: int, *, fixed: bool) -> Way:
