@@ -313,7 +313,7 @@ def test_the_scores_start_near_zero_as_the_classifier_does(hidden: int, fusion: 
         last = score[-1] if isinstance(score, nn.Sequential) else score
         assert isinstance(last, nn.Linear)
         assert 0.0005 < float(last.weight.detach().std()) < 0.0015
-        assert float(last.bias) == 0
+        assert float(last.bias.detach()) == 0
 
 
 def test_local_features_have_dropout_in_training_alone() -> None:
