@@ -47,7 +47,7 @@ def tiny_recipe(system: str) -> Recipe:
         name=system,
         model=ModelConfig(system=system, backbone="resnet18", weights=None),
         input=InputConfig(num_segments=3, resize=32, size=32),
-        optim=OptimConfig(epochs=2, batch_size=4),
+        optim=OptimConfig(epochs=2, batch_size=4, batch_norm="train"),
     )
 
 

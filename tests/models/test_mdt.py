@@ -25,12 +25,12 @@ def test_parameters_are_exact() -> None:
 @pytest.mark.parametrize(
     ("segments", "arguments", "giga"),
     [
-        (8, {}, 36.360),
-        (16, {}, 72.827),
+        (8, {}, 36.713),
+        (16, {}, 73.210),
         (8, {"fine": False, "coarse": False}, 33.597),
-        (8, {"dcme": False}, 35.465),
-        (8, {"stce": False}, 36.358),
-        (8, {"coarse": False}, 35.888),
+        (8, {"dcme": False}, 35.818),
+        (8, {"stce": False}, 36.711),
+        (8, {"coarse": False}, 36.182),
     ],
 )
 def test_cost_with_and_without_its_parts(segments: int, arguments: dict[str, bool], giga: float) -> None:
@@ -48,30 +48,48 @@ def settled(model: Recognizer, clips: Tensor) -> Recognizer:
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", "resnet50"])
-def test_it_starts_as_tsn_on_the_key_frames(backbone: str) -> None:
+def test_with_a_scale_of_zero_it_starts_as_tsn_on_the_key_frames(backbone: str) -> None:
     torch.manual_seed(0)
     clips = torch.randn(2, 3, 15, 64, 64)
-    model = settled(create_model(f"mdt_{backbone}", 5), clips)
+    model = settled(create_model(f"mdt_{backbone}", 5, scale=0.0), clips)
     plain = create_model(f"tsn_{backbone}", 5).eval()
     plain.load_state_dict({name: x for name, x in model.state_dict().items() if ".temporal" not in name})
     with torch.no_grad():
         assert torch.equal(model(clips), plain(clips[:, :, 9:12]))
 
 
-def test_a_static_clip_gets_nothing_even_with_all_scales_at_one() -> None:
+@pytest.mark.parametrize("shift", [False, True])
+def test_a_static_clip_gets_nothing_from_norms_that_have_learned(shift: bool) -> None:
     torch.manual_seed(0)
-    model = create_model("mdt_resnet18", 5).eval()
-    with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith(("scale_stem", "scale_layer2", "expand_bn.weight")):
-                parameter.fill_(1)
-    plain = create_model("tsn_resnet18", 5).eval()
-    plain.load_state_dict({name: x for name, x in model.state_dict().items() if ".temporal" not in name})
-    moving = torch.randn(1, 4, 15, 64, 64)
+    model = create_model("mdt_resnet18", 5, shift=shift)
+    stream = model.backbone.temporal_stream
+    assert isinstance(stream, MotionStream)
+    for module in stream.modules():
+        if isinstance(module, nn.BatchNorm2d):  # as published weights have them
+            nn.init.normal_(module.bias, std=0.5)
+            nn.init.uniform_(module.running_mean, -1, 1)  # type: ignore[arg-type]
+    model.eval()
+    moving = torch.randn(2, 4, 15, 64, 64)
     still = moving[:, :1, :3].repeat(1, 4, 5, 1, 1)
     with torch.no_grad():
-        assert torch.allclose(model(still), plain(still[:, :, 9:12]), atol=1e-5)
-        assert not torch.allclose(model(moving), plain(moving[:, :, 9:12]), atol=1e-3)
+        for clips, adds in ((still, False), (moving, True)):
+            _, added = stream(clips)
+            for stage in ("stem", "layer2"):
+                assert (float(added[stage].abs().max()) > 0.01) == adds, stage
+                assert float(added[stage].abs().max()) < 1e-4 or adds
+
+
+@pytest.mark.parametrize("weights", ["imagenet"])
+def test_a_static_clip_gets_nothing_from_published_weights(weights: str) -> None:
+    model = create_model("mdt_efficientnet_lite0", 5, weights=weights).eval()
+    moving = torch.rand(1, 4, 15, 96, 96)
+    stream = model.backbone.temporal_stream
+    assert isinstance(stream, MotionStream)
+    with torch.no_grad():
+        _, still = stream(moving[:, :1, :3].repeat(1, 4, 5, 1, 1))
+        _, added = stream(moving)
+    for stage in ("stem", "layer2"):
+        assert float(still[stage].abs().max()) < 1e-4 * float(added[stage].abs().max())
 
 
 def test_the_transform_is_fouriers() -> None:

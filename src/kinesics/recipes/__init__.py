@@ -62,7 +62,7 @@ def recipe(name: str, *, preset: str | None = None, **changes: Any) -> Recipe:
         raise unknown("recipe", name, RECIPES)
     base = RECIPES[name]()
     if preset is None:
-        return base.with_changes(changes).with_learning_norms()
+        return base.with_changes(changes)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
     changed = PRESETS[preset](base).with_changes(changes)

@@ -28,9 +28,17 @@ def mdt() -> Recipe:
 
 
 def mdt16() -> Recipe:
-    """MDT-Net with 16 segments. The paper reports 96.8 % on UCF101 and 73.5 % on HMDB51."""
+    """MDT-Net with 16 segments; its motion stream starts at a third, as TDN's code has ¾ : ¼ there.
+
+    The paper reports 96.8 % on UCF101 and 73.5 % on HMDB51.
+    """
     base = mdt()
-    return replace(base, name="mdt16", input=replace(base.input, num_segments=16))
+    return replace(
+        base,
+        name="mdt16",
+        model=replace(base.model, arguments={"scale": 1 / 3}),
+        input=replace(base.input, num_segments=16),
+    )
 
 
 def mdt_plain() -> Recipe:

@@ -163,10 +163,22 @@ class MotionStream(TemporalStream):
     """What is added to the key frames' features after the stem and after layer2: features of differences of frames.
 
     Fine differences are those within a time step, coarse ones those between key frames; with neither nothing is added.
-    salience: weigh both by it.
+    What the stream gives for a clip without motion is subtracted, so such a clip gets nothing: the norms' biases alone
+    would give it nearly as much as a moving one.
+
+    salience: weigh both by it. scale: what is added is multiplied by it at first, then by what is learned for each
+    channel. At 0 the stream takes no part in the first steps, and hardly any later.
     """
 
-    def __init__(self, backbone: Backbone, *, salience: bool = True, fine: bool = True, coarse: bool = True) -> None:
+    def __init__(
+        self,
+        backbone: Backbone,
+        *,
+        salience: bool = True,
+        fine: bool = True,
+        coarse: bool = True,
+        scale: float = 1.0,
+    ) -> None:
         super().__init__()
         first = first_conv(backbone)
         if first.in_channels != 3:
@@ -178,8 +190,8 @@ class MotionStream(TemporalStream):
             stem, layer2 = backbone.first_blocks()
             self.stem_blocks = copy.deepcopy(nn.ModuleList(stem))
             self.blocks = copy.deepcopy(nn.ModuleList(layer2))
-            self.scale_stem = nn.Parameter(torch.zeros(backbone.stem_width))
-            self.scale_layer2 = nn.Parameter(torch.zeros(backbone.widths["layer2"]))
+            self.scale_stem = nn.Parameter(torch.full((backbone.stem_width,), scale))
+            self.scale_layer2 = nn.Parameter(torch.full((backbone.widths["layer2"],), scale))
         std = torch.tensor(backbone.input_norm.std) * torch.tensor(LUMINANCE)
         self.register_buffer("luminance", std, persistent=False)
 
@@ -204,14 +216,15 @@ class MotionStream(TemporalStream):
         if self.fine is None and self.coarse is None:
             return keys.flatten(0, 1), {}
         gains_NTHW = self.gains(frames)
-        found = [stem(x.flatten(0, 1)) for stem, x in self.differences(frames, keys, gains_NTHW)]
-        x = torch.stack(found).mean(dim=0)
+        num_still = t if any(isinstance(module, TemporalShift) for module in self.modules()) else 1
+        stems = [stem(with_still(x, num_still)) for stem, x in self.differences(frames, keys, gains_NTHW)]
+        x = torch.stack(stems).mean(dim=0)
         for block in self.stem_blocks:
             x = block(x, t)
-        added = {"stem": x * self.scale_stem[:, None, None]}
+        added = {"stem": less_still(x, num_still) * self.scale_stem[:, None, None]}
         for block in self.blocks:
             x = block(x, t)
-        return keys.flatten(0, 1), {**added, "layer2": x * self.scale_layer2[:, None, None]}
+        return keys.flatten(0, 1), {**added, "layer2": less_still(x, num_still) * self.scale_layer2[:, None, None]}
 
     def gains(self, frames_NTF3HW: Tensor) -> Tensor | None:
         """(N, T, F, 3, H, W) → (N, T, H/4, W/4), or None without salience."""
@@ -235,6 +248,17 @@ class MotionStream(TemporalStream):
             zero = torch.zeros_like(weighed(keys_NT3HW[:, :1], None))
             found.append((self.coarse, torch.cat([torch.cat([step, zero], 1), torch.cat([zero, step], 1)], 2)))
         return found
+
+
+def with_still(x_NTCHW: Tensor, num_still: int) -> Tensor:
+    """(N, T, C, H, W) differences → (N*T + S, C, H, W): the same, and those of S frames without motion."""
+    return torch.cat([x_NTCHW.flatten(0, 1), torch.zeros_like(x_NTCHW[0, :num_still])])
+
+
+def less_still(x: Tensor, num_still: int) -> Tensor:
+    """(N*T + S, C, H, W), the last S without motion → (N*T, C, H, W): what motion adds."""
+    moving, still = x[:-num_still], x[-num_still:]
+    return (torch.unflatten(moving, 0, (-1, num_still)) - still).flatten(0, 1)
 
 
 def first_conv(backbone: Backbone) -> nn.Conv2d:
