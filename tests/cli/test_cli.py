@@ -153,6 +153,7 @@ def test_a_full_disk_is_told_in_one_line(
 
     monkeypatch.setattr(Path, "replace", full)
     words = ["train", "tsm", "--backbone", "resnet18", "--weights", "None", "--data", str(data)]
+    words += ["--batch-norm", "train"]
     code, _, err = call(*words, "--out", str(tmp_path / "run"), "--device", "cpu", capsys=capsys)
     assert code == 1
     assert "recipe.json: No space left on device" in err
