@@ -23,7 +23,6 @@ from kinesics.runs.log import versions
 from kinesics.runs.model_file import (
     CONTRACT_NAME,
     ENSEMBLE_NAME,
-    FINAL_NAME,
     Contract,
     find_model,
     has_finished_final,
@@ -149,8 +148,9 @@ def calibrate_folds(run: Path, false_alarms: float, given: Mapping[str, object])
     write_ensemble(run, calibrated_like(ensemble, found, record))
     stored = run / ENSEMBLE_NAME
     if has_finished_final(run):
-        store_calibration(find_model(run / FINAL_NAME), found, record)
-        stored = find_model(run / FINAL_NAME) / CONTRACT_NAME
+        folder = find_model(run)
+        store_calibration(folder, found, record)
+        stored = folder / CONTRACT_NAME
     return CalibratedRun(found, run, "the folds", stored, run / REPORT_NAME)
 
 

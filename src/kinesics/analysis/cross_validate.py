@@ -24,7 +24,7 @@ from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
 from kinesics.settings import Recipe
 from kinesics.training.checks import check_run_folder
 from kinesics.training.loop import Execution, Task, train_model
-from kinesics.training.train import prepared, task_of, without_patience
+from kinesics.training.train import NORMS_LEARN, prepared, task_of, without_patience
 from kinesics.values import Scores
 from kinesics.video.view_plan import view_plan
 
@@ -96,7 +96,11 @@ def cross_validate(
             f"{manifest.path}: has {len(folds)} folds; `kinesics prepare {manifest.path.name} --format csv "
             "--folds 5 --out …` makes five"
         )
-    plain, execution = without_patience(recipe).with_learning_norms(), Execution(device, num_workers, listener=listener)
+    execution = Execution(device, num_workers, listener=listener)
+    given = without_patience(recipe)
+    plain = given.with_learning_norms()  # as it is in the runs' records, with which a second call compares it
+    if plain != given:
+        listener.say(NORMS_LEARN)
     results, all_scores = [], []
     for fold in folds:
         scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, execution)

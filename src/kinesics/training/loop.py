@@ -66,7 +66,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Execution:
-    """How a training is carried out; no result depends on it.
+    """How a training is carried out: what is in no recipe.
 
     device: auto, cpu, cuda or mps. num_workers: decoding processes, as many as cores by default. checkpoint_batches:
     the state is saved after so many batches too, not only after each epoch. listener: hears how far the work is.

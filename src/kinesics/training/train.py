@@ -34,6 +34,7 @@ from kinesics.training.loop import Execution, Task, Trainer, train_model
 from kinesics.training.reproducible import deterministic_algorithms, own_random_state
 from kinesics.video.view_plan import view_plan
 
+NORMS_LEARN = "no weights are loaded, so all BatchNorms learn"
 TrainSplit = Literal["train", "all"]
 
 
@@ -128,7 +129,7 @@ def prepared(
         with fabric.rank_zero_first():
             model = build(recipe, task, listener)
         if recipe != given:
-            listener.say("no weights are loaded, so all BatchNorms learn")
+            listener.say(NORMS_LEARN)
         announce(recipe, task, fabric, listener)
         if recipe.optim.head_start == "probe" and not has_state:
             start_head(model, task, recipe, fabric=fabric, listener=listener, num_workers=execution.num_workers)

@@ -190,6 +190,7 @@ class MotionStream(TemporalStream):
             stem, layer2 = backbone.first_blocks()
             self.stem_blocks = copy.deepcopy(nn.ModuleList(stem))
             self.blocks = copy.deepcopy(nn.ModuleList(layer2))
+            self.shifts = any(isinstance(module, TemporalShift) for module in self.modules())
             self.scale_stem = nn.Parameter(torch.full((backbone.stem_width,), scale))
             self.scale_layer2 = nn.Parameter(torch.full((backbone.widths["layer2"],), scale))
         std = torch.tensor(backbone.input_norm.std) * torch.tensor(LUMINANCE)
@@ -216,7 +217,7 @@ class MotionStream(TemporalStream):
         if self.fine is None and self.coarse is None:
             return keys.flatten(0, 1), {}
         gains_NTHW = self.gains(frames)
-        num_still = t if any(isinstance(module, TemporalShift) for module in self.modules()) else 1
+        num_still = t if self.shifts else 1
         stems = [stem(with_still(x, num_still)) for stem, x in self.differences(frames, keys, gains_NTHW)]
         x = torch.stack(stems).mean(dim=0)
         for block in self.stem_blocks:
