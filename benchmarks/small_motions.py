@@ -15,8 +15,8 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Callable
-from dataclasses import asdict, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +32,7 @@ from kinesics.data.puppets import PAIRS, make_puppets
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.metrics.fusion import fuse
 from kinesics.runs.checkpoint import CHECKPOINT
-from kinesics.settings import InputConfig
+from kinesics.settings import InputConfig, Recipe
 from kinesics.training.train import train
 from kinesics.values import Scores
 from kinesics.video.reader import open_video
@@ -51,15 +51,39 @@ HALVES = {"fold_div": 2}
 """TSM shifts half of the channels each way, as in the demo: minutes are few to learn from an eighth."""
 FINE = {"stage": "layer3"}
 """Maps of 12 × 12 cells, about as fine as the paper's 14 × 14; the default stage has 6 × 6 of frames this small."""
-SYSTEMS: dict[str, tuple[str, InputConfig, dict[str, Any]]] = {
-    "tsn": ("tsn", BASE.input, {}),
-    "tsm": ("tsm", BASE.input, HALVES),
-    "mlfe": ("mlfe", BASE.input, HALVES),
-    "stp_rgb": ("stp", STP, {}),
-    "stp_flow": ("stp", STACKS, {}),
-    "tefe": ("tefe", BASE.input, {}),
-    "kpsem": ("kpsem", BASE.input, FINE),
-    "mdt": ("mdt", replace(BASE.input, frames_per_segment=5), {}),
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A row of the table: a system, what it sees, its arguments, and what else is not as in BASE."""
+
+    system: str
+    input: InputConfig = BASE.input
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    optim: Mapping[str, Any] = field(default_factory=dict)
+
+    def recipe(self, name: str, seed: int) -> Recipe:
+        """The recipe of this row."""
+        model = replace(BASE.model, system=self.system, arguments=self.arguments)
+        base = replace(BASE, name=name, model=model, input=self.input, seed=seed)
+        return base.with_changes({f"optim.{key}": value for key, value in self.optim.items()})
+
+
+PARTIAL = {"batch_norm": "partial"}
+SYSTEMS = {
+    "tsn": Entry("tsn"),
+    "tsm": Entry("tsm", arguments=HALVES),
+    "mlfe": Entry("mlfe", arguments=HALVES),
+    "stp_rgb": Entry("stp", STP),
+    "stp_flow": Entry("stp", STACKS),
+    "tefe": Entry("tefe"),
+    "kpsem": Entry("kpsem", arguments=FINE),
+    "kpsem_region": Entry("kpsem", arguments={"match": "region", "weigh": False}, optim={"head_rate": 5.0}),
+    "mdt": Entry("mdt", replace(BASE.input, frames_per_segment=5)),
+    "tsn_partial": Entry("tsn", optim=PARTIAL),
+    "tsm_partial": Entry("tsm", arguments=HALVES, optim=PARTIAL),
+    "mlfe_logits": Entry("mlfe", arguments={**HALVES, "scores": "logits"}),
+    "tefe_mild": Entry("tefe", arguments={"mild": True}),
 }
 FUSED = {"stp_rgb + stp_flow (1 : 1.5)": {"stp_rgb": 1.0, "stp_flow": 1.5}}
 Hits = npt.NDArray[np.float64]
@@ -81,11 +105,9 @@ def play_backwards(data: Path, out: Path) -> Path:
 
 def run(name: str, seed: int, out: Path) -> tuple[Scores, Scores, float]:
     """The test scores of a system, those of the clips played backwards, and the minutes that training it took."""
-    system, input, arguments = SYSTEMS[name]
-    model = replace(BASE.model, system=system, arguments=arguments)
-    recipe = replace(BASE, name=name, model=model, input=input, seed=seed)
+    recipe = SYSTEMS[name].recipe(name, seed)
     folder, data = out / f"{name}-{seed}", out / "puppets" / "puppets.csv"
-    flow = out / "flow" if input.modality == "flow" else None
+    flow = out / "flow" if recipe.input.modality == "flow" else None
     note, scores, reverse = folder / "minutes.json", folder / "test-one/scores.npz", folder / "backwards/scores.npz"
     if not (note.is_file() and scores.is_file()):
         started = time.perf_counter()
@@ -159,7 +181,7 @@ def main() -> None:
     reverse = flags.out / "backwards" / data.name
     if not reverse.is_file():
         play_backwards(data, reverse.parent)
-    if any(SYSTEMS[name][1].modality == "flow" for name in flags.systems):
+    if any(SYSTEMS[name].input.modality == "flow" for name in flags.systems):
         print(*extract_flow(data, flags.out / "flow", **asdict(FLOW)).lines(), sep="\n", flush=True)
         print(*extract_flow(reverse, flags.out / "backwards-flow", **asdict(FLOW)).lines(), sep="\n", flush=True)
     scores: dict[str, list[Scores]] = {name: [] for name in flags.systems}

@@ -109,6 +109,7 @@ def test_a_choice_refuses_another_word(name: str) -> None:
         ("input.flip", "yes"),
         ("input.warped", "yes"),
         ("input.warped", True),
+        ("optim.nesterov", 1),
         ("optim.deterministic", 1),
         ("optim.sync_batch_norm", "no"),
         ("optim.milestones", 0.5),
@@ -134,6 +135,7 @@ def test_no_field_is_unchecked() -> None:
         "model.arguments",
         "input.flip",
         "optim.milestones",
+        "optim.nesterov",
         "optim.deterministic",
         "optim.sync_batch_norm",
     }

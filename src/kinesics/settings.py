@@ -28,7 +28,7 @@ class ModelConfig:
     backbone: str = "resnet50"
     """Backbone: see `kinesics models`."""
     weights: str | None = "imagenet"
-    """Where the backbone's weights come from: imagenet, kinetics, a file, or None for random."""
+    """Where the backbone's weights come from: imagenet, kinetics, a file, a run's folder, or None for random."""
     dropout: ShareBelowOne = 0.5
     """Probability of dropping a feature before the classifier."""
     arguments: Mapping[str, Any] = field(default_factory=dict)
@@ -94,6 +94,8 @@ class OptimConfig:
 
     optimizer: Literal["sgd", "adamw"] = "sgd"
     """SGD with momentum 0.9, or AdamW."""
+    nesterov: bool = False
+    """With SGD: Nesterov's momentum."""
     learning_rate: Positive = 0.01
     """For a batch of `batch_size` clips; it is scaled with devices and accumulation, and the log says so."""
     weight_decay: NotNegative = 5e-4
@@ -112,10 +114,14 @@ class OptimConfig:
     """Linear warm-up from a tenth of the rate."""
     clip_norm: Positive | None = 20.0
     """Largest norm of the gradient, or None."""
-    batch_norm: Literal["train", "partial", "frozen"] = "partial"
+    batch_norm: Literal["train", "partial", "frozen"] = "train"
     """Train all BatchNorms, all but the first frozen (TSN), or all frozen."""
     head_rate: NotNegative = 5.0
     """Learning rate of the classifier, as a multiple."""
+    first_conv_rate: Positive = 1.0
+    """Learning rate of the backbone's first convolution, as a multiple; TSN's code has 5 for flow."""
+    bias_rate: Positive = 1.0
+    """Learning rate of the biases of convolutions and linear layers, as a multiple of their weights'; TSN's has 2."""
     head_start: Literal["random", "probe"] = "random"
     """Start the classifier at random, or fitted to the untrained backbone's features of the training clips."""
     backbone_rate: Positive = 1.0
@@ -139,6 +145,8 @@ class OptimConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "optim.")
+        if self.nesterov and self.optimizer != "sgd":
+            raise UserError(f"optim.nesterov is true and optim.optimizer is {self.optimizer}; expected sgd for it")
 
 
 @dataclass(frozen=True)

@@ -73,7 +73,7 @@ def seeing_model(name: str) -> Recognizer:
     arguments: dict[str, Any] = {}
     if fixes_steps(name):
         time_stride = BACKBONES[parts_of(name)[1]].time_strides[-1]
-        arguments = {"num_steps": STEPS * time_stride, **({"identity": True} if name.startswith("tefe") else {})}
+        arguments = {"num_steps": STEPS * time_stride, **({"mild": True} if name.startswith("tefe") else {})}
     if name.startswith("mdt"):
         arguments = {"scale": 0.0}  # a stream of differences has heat in the time steps beside the spot, too
     model = create_model(name, 2, dropout=0.0, **arguments)

@@ -139,6 +139,44 @@ def test_a_dot_that_crosses_a_line_is_followed() -> None:
     assert torch.allclose(found.shifts[0, 0, 0, 0, 0], torch.tensor([4 / 7, 0.0]), atol=0.01)
 
 
+def test_points_of_the_same_region_keep_the_direction() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 5, 6, 6)
+    plain = RegionalShifts(5, sets=2, adaptive=False)
+    ours = RegionalShifts(5, sets=2, adaptive=False, match="region", weigh=False)
+    ours.load_state_dict(plain.state_dict())
+    found, literal_ = ours(x), plain(x)
+    assert torch.equal(found.points, literal_.points)
+    for k in range(4):
+        assert torch.equal(found.shifts[:, :, :, k], found.points[:, 1:, :, k] - found.points[:, :-1, :, k])
+    assert (found.weights == 0.25).all()
+    backwards = ours(x.flip(1))
+    assert torch.equal(backwards.shifts, -found.shifts.flip(1))
+    with pytest.raises(UserError, match=r"match 'regions'.*region"):
+        RegionalShifts(5, match="regions")  # type: ignore[arg-type]
+
+
+def test_lines_that_nothing_moves_do_not_learn() -> None:
+    assert RegionalShifts(4).adaptive
+    assert not RegionalShifts(4, weigh=False).adaptive
+    assert not list(RegionalShifts(4, weigh=False).parameters())
+
+
+def test_standardised_maps_do_not_depend_on_a_channel_s_scale() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, 4, 6, 6)
+    module = RegionalShifts(4, sets=2, adaptive=False, standardize=True)
+    scale, offset = torch.tensor([1.0, 9.0, 0.1, 100.0])[:, None, None], torch.randn(4, 1, 1)
+    found, scaled = module(x), module(x * scale + offset)
+    for name in ("points", "values", "weights", "shifts"):
+        assert torch.allclose(getattr(found, name), getattr(scaled, name), atol=1e-4), name
+    mean, deviation = x.mean(dim=(1, 3, 4), keepdim=True), x.std(dim=(1, 3, 4), keepdim=True, correction=0)
+    plain = RegionalShifts(4, sets=2, adaptive=False)
+    plain.load_state_dict(module.state_dict())
+    assert torch.allclose(plain((x - mean) / deviation).shifts, found.shifts, atol=1e-5)
+    assert module(torch.ones(1, 2, 4, 6, 6)).shifts.isfinite().all(), "a channel that is the same everywhere"
+
+
 def test_the_embedding_is_the_sum_of_a_linear_layer_for_each_set() -> None:
     torch.manual_seed(0)
     head = KeyPointHead({"layer4": 8, "layer5": 4}, 3, num_steps=3).eval()

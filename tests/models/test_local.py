@@ -326,3 +326,11 @@ def test_local_features_have_dropout_in_training_alone() -> None:
         assert torch.equal(head.local(features), head.local(features))
         head.dropout.train()
         assert not torch.equal(head.local(features), head.local(features))
+
+
+def test_one_layer_may_be_named_alone() -> None:
+    head = create_model("mlfe_resnet18", 3, layers="layer2").head
+    assert isinstance(head, LocalHead)
+    assert head.layers == ("layer2",)
+    with pytest.raises(UserError, match="layer9"):
+        create_model("mlfe_resnet18", 3, layers="layer9")

@@ -56,6 +56,37 @@ def test_every_recipe_says_what_its_paper_found() -> None:
         assert data in (RECIPES[name].__doc__ or "")
 
 
+def test_norms_learn_but_where_a_paper_keeps_them() -> None:
+    kept = {name for name in RECIPES if recipe(name).optim.batch_norm == "partial"}
+    assert kept == {name for name in RECIPES if name.startswith(("stp_", "mlfe"))}
+
+
+def test_every_recipe_has_its_name_and_says_what_it_is() -> None:
+    for name, made in RECIPES.items():
+        assert made().name == name == made.__name__
+        assert len(made.__doc__ or "") > 10
+
+
+def test_rows_of_the_papers_tables() -> None:
+    assert recipe("mlfe_tsm").model.name == "tsm_resnet50"
+    assert recipe("mlfe_tsm").optim == recipe("mlfe").optim
+    assert recipe("mlfe_bninception").model.name == "mlfe_bninception"
+    assert [recipe(f"mlfe_lambda{tenths:02d}").model.arguments["weight"] for tenths in (2, 10)] == [0.2, 1.0]
+    for stream in ("stp_rgb", "stp_flow", "stp_warped"):
+        baseline, four = recipe(f"{stream}_baseline"), recipe(f"{stream}_levels4")
+        assert (baseline.model.name, baseline.optim) == ("tsn_bninception", recipe(stream).optim)
+        assert view_plan("one", baseline.input).frame_indices(100).shape[1] == 3
+        assert view_plan("one", four.input).frame_indices(100).shape[1] == 24
+    assert [recipe(f"kpsem_batch{size}").optim.batch_size for size in (64, 80, 128)] == [64, 80, 128]
+    assert recipe("tsn16").input.num_segments == recipe("mdt_plain16").input.num_segments == 16
+    assert recipe("mdt_plain16").model.arguments == {"scale": 1 / 3, "salience": False}
+    for name in ("mfnet", "kpsem"):  # as MFNet's authors train: backbone 0.001, head 0.005
+        optim = recipe(name).optim
+        assert (optim.learning_rate, optim.learning_rate * optim.head_rate, optim.nesterov) == (0.001, 0.005, True)
+    for name in ("mlfe_flow", "stp_flow", "stp_warped", "mlfe_bninception_flow"):
+        assert (recipe(name).optim.first_conv_rate, recipe(name).optim.bias_rate) == (5, 2)
+
+
 def test_tea_has_its_paper_s_settings() -> None:
     made = recipe("tea")
     assert made.model.name == "tea_res2net50"

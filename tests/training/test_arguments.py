@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from kinesics.errors import UserError
@@ -63,3 +64,21 @@ def test_without_weights_all_norms_learn(arguments: dict[str, Any], tiny_set: Pa
     assert len(means) > 15
     assert all(state[name].abs().max() > 0 for name in means)
     train(settings.with_changes({"optim.epochs": 2}), tiny_set, run, resume=True, device="cpu", num_workers=0)
+
+
+def test_a_run_s_folder_gives_its_weights(tiny_set: Path, tmp_path: Path) -> None:
+    settings = tiny_recipe("tsm").with_changes({"optim.epochs": 1})
+    first = train(settings, tiny_set, tmp_path / "tsm", device="cpu", num_workers=0)
+    star = settings.with_changes(
+        {"model": {"system": "mlfe", "weights": str(first), "arguments": {"tsm_loss": False}}}
+    )
+    heard = Heard()
+    state = load_file(first.model_file)
+    classes = tuple(str(k) for k in range(len(state["head.fc.bias"])))
+    model = build(star, Task(classes, (), multi_label=False), heard)
+    for name in ("head.fc.weight", "head.fc.bias"):
+        assert torch.equal(model.get_parameter(name), state[name]), "the places of the patches are the trained TSM's"
+    assert any("best/model.safetensors" in line for line in heard.lines)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"empty: holds no model"):
+        build(star.with_changes({"model.weights": str(tmp_path / "empty")}), task(), Heard())

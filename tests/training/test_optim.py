@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import binary_cross_entropy_with_logits, cross_entropy
 
+from kinesics.errors import UserError
 from kinesics.models.build import create_model
 from kinesics.settings import OptimConfig
 from kinesics.training.optim import (
@@ -61,6 +62,29 @@ def test_the_backbone_learns_slower_the_lower() -> None:
     assert backbone[-1] == 1
     assert rates["head"] == 5
     assert not model.backbone.get_parameter(f"{model.backbone.first_conv}.weight").requires_grad
+
+
+def test_first_convolution_and_biases_on_flow_as_in_tsn_s_code() -> None:
+    """github.com/yjxiong/tsn-pytorch, get_optim_policies; the classifier's multiples are TSM's."""
+    model = create_model("stp_bninception", 5, modality="flow", frames_per_segment=5)
+    groups = parameter_groups(model, OptimConfig(first_conv_rate=5, bias_rate=2, weight_decay=5e-4, batch_norm="train"))
+    rates = {id(p): (group["rate"], group["weight_decay"]) for group in groups for p in group["params"]}  # type: ignore[attr-defined]
+    norms = {name for name, module in model.named_modules() if isinstance(module, torch.nn.BatchNorm2d)}
+    for name, parameter in model.named_parameters():
+        module, _, kind = name.rpartition(".")
+        rate = 5.0 if name.startswith(f"backbone.{model.backbone.first_conv}.") or name.startswith("head.") else 1.0
+        if kind == "bias" and module not in norms:
+            rate *= 2
+        assert rates[id(parameter)] == (rate, 5e-4 if parameter.ndim > 1 else 0.0), name
+    assert rates[id(model.backbone.get_parameter(f"{model.backbone.first_conv}.bias"))] == (10, 0)
+
+
+def test_nesterov_s_momentum() -> None:
+    model = create_model("tsn_resnet18", 3)
+    assert make_optimizer(model, OptimConfig(nesterov=True)).defaults["nesterov"]
+    assert not make_optimizer(model, OptimConfig()).defaults["nesterov"]
+    with pytest.raises(UserError, match=r"optim\.nesterov is true and optim\.optimizer is adamw; expected sgd"):
+        OptimConfig(nesterov=True, optimizer="adamw")
 
 
 @pytest.mark.parametrize(("kind", "moving"), [("train", 20), ("partial", 1), ("frozen", 0)])

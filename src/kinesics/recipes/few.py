@@ -43,6 +43,7 @@ def few(recipe: Recipe) -> Recipe:
         optim=replace(
             recipe.optim,
             optimizer="adamw",
+            nesterov=False,
             learning_rate=1e-4,
             weight_decay=0.05,
             epochs=6,
@@ -51,6 +52,8 @@ def few(recipe: Recipe) -> Recipe:
             warmup_epochs=1,
             batch_norm="frozen",
             head_rate=1.0,
+            first_conv_rate=1.0,
+            bias_rate=1.0,
             head_start="probe",
             backbone_rate=0.3,
             frozen_stages=4,

@@ -106,6 +106,11 @@ def confusions(run: ReportedRun) -> list[Confusion]:
     return sorted(pairs, key=lambda pair: (-pair.count, -pair.share))[:MAX_CONFUSIONS]
 
 
+def arguments_text(arguments: Mapping[str, Any]) -> str:
+    """A system's arguments in words, which tell variants of one recipe apart: "regions 1, sets 4"."""
+    return ", ".join(f"{name} {value}" for name, value in arguments.items())
+
+
 def facts(run: ReportedRun) -> dict[str, str]:
     """How a run was trained and tested, by the name of the fact; missing facts are left out."""
     record, score_record = run.record, record_of_scores(run.tested.scores)
@@ -115,6 +120,7 @@ def facts(run: ReportedRun) -> dict[str, str]:
     values = {
         "model": str(record.get("model") or score_record.get("model") or ""),
         "recipe": str(recipe.name if recipe else score_record.get("recipe") or ""),
+        "the system's arguments": arguments_text(recipe.model.arguments) if recipe else "",
         "weights before training": (recipe.model.weights or "random") if recipe else "",
         "manifest": str(record.get("manifest", "")),
         "manifest's SHA-256": str(record.get("manifest_sha256") or score_record.get("manifest_sha256") or ""),

@@ -21,11 +21,14 @@ NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, object]]:
     """Groups with `name`, `params`, `rate` (a multiple of the learning rate) and `weight_decay`.
 
-    As TSN does: biases and BatchNorm without weight decay, the classifier at `head_rate`. Stages of the backbone learn
-    at `backbone_rate` rising to 1 at the last; the first `frozen_stages` do not learn and are in no group, but for
-    what a system adds to them. Nor do stages that the head's losses do not reach.
+    As TSN does: biases and BatchNorm without weight decay, the classifier at `head_rate`, the first convolution at
+    `first_conv_rate`, the biases of convolutions and linear layers at `bias_rate` times that of their weights. Stages
+    of the backbone learn at `backbone_rate` rising to 1 at the last; the first `frozen_stages` do not learn and are in
+    no group, but for what a system adds to them. Nor do stages that the head's losses do not reach.
     """
     kept = {f"{name}.{kind}" for name, _ in frozen_norms(model, optim) for kind in ("weight", "bias")}
+    biases = {f"{name}.bias" for name, module in model.named_modules() if not isinstance(module, NORMS)}
+    first = {f"backbone.{model.backbone.first_conv}.{kind}" for kind in ("weight", "bias")}
     last = len(model.backbone.stages) - 1
     reached = last - (len(STAGES) - 1 - STAGES.index(model.head.last_trained))
     groups: dict[tuple[str, float, float], list[nn.Parameter]] = {}
@@ -37,6 +40,10 @@ def parameter_groups(model: Recognizer, optim: OptimConfig) -> list[dict[str, ob
         if not parameter.requires_grad:
             continue
         rate = optim.head_rate if stage is None else optim.backbone_rate ** (1 - stage / last)
+        if name in first:
+            rate *= optim.first_conv_rate
+        if name in biases:
+            rate *= optim.bias_rate
         decay = optim.weight_decay if parameter.ndim > 1 else 0.0
         label = "head" if stage is None else f"stage{stage}"
         groups.setdefault((label, rate, decay), []).append(parameter)
@@ -79,7 +86,7 @@ def make_optimizer(model: Recognizer, optim: OptimConfig) -> torch.optim.Optimiz
     groups = parameter_groups(model, optim)
     if optim.optimizer == "adamw":
         return torch.optim.AdamW(groups, lr=optim.learning_rate)
-    return torch.optim.SGD(groups, lr=optim.learning_rate, momentum=0.9)
+    return torch.optim.SGD(groups, lr=optim.learning_rate, momentum=0.9, nesterov=optim.nesterov)
 
 
 def rate_at(optim: OptimConfig, epoch: float) -> float:

@@ -25,7 +25,7 @@ from kinesics.models.weights.load import load_weights
 from kinesics.progress import Listener
 from kinesics.runs.lock import locked
 from kinesics.runs.log import RunLog, machine, versions, write_record
-from kinesics.runs.model_file import Contract
+from kinesics.runs.model_file import WEIGHTS_NAME, Contract, find_model
 from kinesics.runs.run import RECIPE_NAME, Run, path_record, write_train_clips
 from kinesics.settings import Recipe
 from kinesics.training.checks import check_flow, check_modality, check_run_folder, labelled
@@ -178,7 +178,9 @@ def build(recipe: Recipe, task: Task, listener: Listener) -> Recognizer:
         **model_arguments(recipe, task, listener),
     )
     if settings.weights:
-        for line in load_weights(model, settings.weights).lines():
+        folder = Path(settings.weights).expanduser()
+        weights = find_model(folder) / WEIGHTS_NAME if folder.is_dir() else settings.weights
+        for line in load_weights(model, weights).lines():
             listener.say(line)
     return model
 
@@ -235,6 +237,7 @@ def run_record(recipe: Recipe, task: Task, manifest: Manifest, fabric: Fabric, o
     return {
         "recipe": recipe.name,
         "model": recipe.model.name,
+        "arguments": dict(recipe.model.arguments),
         "seed": recipe.seed,
         **path_record("manifest", manifest.path, out),
         "manifest_sha256": manifest.sha256,

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from kinesics.errors import UserError, unknown
 from kinesics.models.heads.head import LinearHead, classifier
 from kinesics.models.precision import full_precision
-from kinesics.models.temporal.keypoints import KeyPoints, RegionalShifts
+from kinesics.models.temporal.keypoints import KeyPoints, Match, RegionalShifts
 
 
 class KeyPointHead(LinearHead):
@@ -25,7 +25,8 @@ class KeyPointHead(LinearHead):
     Args:
         time_stride: time steps of the clip for one of the stages.
         stage: where the key points are found. The paper takes layer4 of MFNet, and layer3 of R3D-50.
-        regions, sets, adaptive: see `RegionalShifts`; `embed`: what the shifts of a frame are first made into.
+        regions, sets, adaptive, match, weigh, standardize: see `RegionalShifts`.
+        embed: what the shifts of a frame are first made into.
         between: channels after the first of the two convolutions; by default as many as after the second, a quarter.
         norm: BatchNorm and ReLU after each convolution. Without them it is one affine map of the shifts.
     """
@@ -42,6 +43,9 @@ class KeyPointHead(LinearHead):
         regions: int = 4,
         sets: int = 8,
         adaptive: bool = True,
+        match: Match = "value",
+        weigh: bool = True,
+        standardize: bool = False,
         embed: int = 24,
         between: int | None = None,
         norm: bool = True,
@@ -60,7 +64,15 @@ class KeyPointHead(LinearHead):
         self.stage, self.needs = stage, ("layer5",) if stage == "layer5" else (stage, "layer5")
         channels = widths[stage]
         width = channels // 4
-        self.shifts = RegionalShifts(channels, regions=regions, sets=sets, adaptive=adaptive)
+        self.shifts = RegionalShifts(
+            channels,
+            regions=regions,
+            sets=sets,
+            adaptive=adaptive,
+            match=match,
+            weigh=weigh,
+            standardize=standardize,
+        )
         # A linear layer a set, and their sum (equation 3), is one linear layer on all sets.
         self.embed = nn.Linear(sets * regions * 2, embed)
         self.convs = nn.ModuleList()

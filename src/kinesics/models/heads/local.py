@@ -55,12 +55,12 @@ class LocalBlock(nn.Module):
 class LocalHead(AverageHead):
     """O = O_TSM + λ·O_MLFE (eq. 4); trained by CE(O_TSM) + λ·CE(O_MLFE) (eq. 9).
 
-    layers: the stages that local features are cut from; each alone is an LFE of the paper. fusion: over the stages.
-    fc_hidden: width of a hidden layer before the score, 0 for none (eq. 8). weight: λ; 0 is TSM. tsm_loss: without it,
-    only O_MLFE is trained (the paper's TSM* + MLFE); the backbone still learns through it.
-    scores: "softmax" over the classes of each stage, as the paper has it, whose cross-entropy, a softmax again, cannot
-    leave [ln(1 + (K−1)/e), ln(e + K−1)] and starts with 1/K of the gradient; or the raw "logits".
-    way: see `crops.Way`; None takes "class" while there are no more classes than cells, and the bounded way beyond.
+    layers: the stages that local features are cut from, or the name of one, which is an LFE of the paper. fusion: over
+    the stages. fc_hidden: width of a hidden layer before the score, 0 for none (eq. 8). weight: λ; 0 is TSM. tsm_loss:
+    without it, only O_MLFE is trained (the paper's TSM* + MLFE); the backbone still learns through it. scores:
+    "softmax" over the classes of each stage, as the paper has it, whose cross-entropy, a softmax again, cannot leave
+    [ln(1 + (K−1)/e), ln(e + K−1)] and starts with 1/K of the gradient; or the raw "logits". way: see `crops.Way`; None
+    takes "class" while there are no more classes than cells, and the bounded way beyond.
     """
 
     def __init__(
@@ -69,7 +69,7 @@ class LocalHead(AverageHead):
         num_classes: int,
         dropout: float = 0.5,
         *,
-        layers: Sequence[str] = TAPS,
+        layers: Sequence[str] | str = TAPS,
         fusion: Fusion = "average",
         fc_hidden: int = 0,
         scores: LocalScores = "softmax",
@@ -83,6 +83,7 @@ class LocalHead(AverageHead):
                 raise unknown(what, str(value), get_args(choices))
         if way is not None and way not in get_args(Way):
             raise unknown("way", str(way), get_args(Way))
+        layers = (layers,) if isinstance(layers, str) else layers
         for name in layers:
             if name not in TAPS:
                 raise unknown("layer for local features", name, TAPS)

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from kinesics.errors import UserError
+from kinesics.errors import UserError, unknown
 from kinesics.models.precision import full_precision
 
+Match = Literal["value", "region"]
 HIDDEN = 8
 """Width of the perceptron that places a set's lines."""
 
@@ -39,17 +41,35 @@ class RegionalShifts(nn.Module):
 
     A perceptron for each set, on the frame's mean over the map, places the lines; each region keeps a cell at least.
     adaptive: without it the lines stay where they were drawn at the start (the ablation "fixed regions").
+    match: a point goes to the points of the next frame whose values are like its own ("value", as the paper has it),
+        or to that of the same region ("region", ours), which keeps the direction.
+    weigh: regions weigh by the softmax of their means over the regions (W_R). Without it all are alike, and the lines
+        stay where they were drawn, since nothing else moves them.
+    standardize: before values and means are compared, each channel has mean 0 and deviation 1 over the clip.
     """
 
-    def __init__(self, channels: int, *, regions: int = 4, sets: int = 8, adaptive: bool = True) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        regions: int = 4,
+        sets: int = 8,
+        adaptive: bool = True,
+        match: Match = "value",
+        weigh: bool = True,
+        standardize: bool = False,
+    ) -> None:
         super().__init__()
+        if match not in get_args(Match):
+            raise unknown("match", str(match), get_args(Match))
+        self.match, self.weigh, self.standardize = match, weigh, standardize
         self.side = math.isqrt(max(regions, 0))
         if regions < 1 or self.side**2 != regions or sets < 1:
             raise UserError(
                 f"key points need a square number of regions and a set, found regions {regions}, sets {sets}"
             )
         self.sets, num_lines = sets, 2 * (self.side - 1)
-        self.adaptive = adaptive and num_lines > 0
+        self.adaptive = adaptive and weigh and num_lines > 0
         start = torch.empty(sets, num_lines).uniform_(-0.5, 0.5)
         if self.adaptive:
             self.hidden = nn.Linear(channels, sets * HIDDEN)
@@ -69,10 +89,16 @@ class RegionalShifts(nn.Module):
         with full_precision(x):
             maps = x.permute(0, 1, 3, 4, 2).float()
             ys, xs = self.lines(maps)
+            if self.standardize:
+                maps = standardized(maps)
             points, values = key_points(maps, ys, xs)
-            means = regional_means(maps, ys, xs)
-            weights = ((means[:, 1:] + means[:, :-1]) / 2).softmax(dim=3)
-            return KeyPoints(points, values, weights, shifts(points, values))
+            if self.weigh:
+                means = regional_means(maps, ys, xs)
+                weights = ((means[:, 1:] + means[:, :-1]) / 2).softmax(dim=3)
+            else:
+                weights = torch.full_like(values[:, 1:], 1 / self.side**2)
+            moved = points[:, 1:] - points[:, :-1] if self.match == "region" else shifts(points, values)
+            return KeyPoints(points, values, weights, moved)
 
     def lines(self, maps_NTHWC: Tensor) -> tuple[Tensor, Tensor]:
         """(N, T, H, W, C) → where the regions end, down (N, T, G, k+1) and across: in cells, with 0 and the size."""
@@ -86,6 +112,12 @@ class RegionalShifts(nn.Module):
             bias = self.offsets.expand(n, t, -1, -1)  # type: ignore[operator]
         across, down = bias.tanh().chunk(2, dim=3)
         return bounds(down, height), bounds(across, width)
+
+
+def standardized(maps_NTHWC: Tensor) -> Tensor:
+    """Each channel less its mean over the clip, by its deviation (which counts as 1e-5 at least)."""
+    deviation, mean = torch.std_mean(maps_NTHWC, dim=(1, 2, 3), keepdim=True, correction=0)
+    return (maps_NTHWC - mean) / deviation.clamp_min(1e-5)
 
 
 def bounds(bias: Tensor, size: int) -> Tensor:
