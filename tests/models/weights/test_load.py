@@ -34,6 +34,17 @@ def test_ours_go_from_model_to_model(tmp_path: Path) -> None:
     assert torch.equal(other.backbone.conv1.weight, model.backbone.conv1.weight)
 
 
+@pytest.mark.parametrize("name", ["plain_mfnet", "tsn_bninception", "tsn_mobilenetv2", "tsn_efficientnet_lite0"])
+def test_a_run_s_own_file_loads_whole(name: str, tmp_path: Path) -> None:
+    """Names of one of ours, also where they are like those of MMAction2, whose ResNets have conv1.conv and conv1.bn."""
+    model, other = create_model(name, 3), create_model(name, 3)
+    torch.save(model.state_dict(), tmp_path / "ours.pth")
+    report = load_weights(other, tmp_path / "ours.pth")
+    assert report.kind == "kinesics"
+    assert report.missing == report.unexpected == ()
+    assert all(torch.equal(found, model.state_dict()[part]) for part, found in other.state_dict().items())
+
+
 def test_another_head_and_other_channels_are_adapted_and_said(tmp_path: Path) -> None:
     state = filled(RESNETS["resnet18"])
     torch.save(state, tmp_path / "rgb.pth")
