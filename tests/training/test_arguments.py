@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from safetensors.torch import load_file
 
+from kinesics.analysis.cross_validate import cross_validate
 from kinesics.errors import UserError
 from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.settings import InputConfig, ModelConfig, Recipe
 from kinesics.training.loop import Task
 from kinesics.training.train import build, model_arguments, train
 from tests.listeners import Heard
-from tests.tiny import tiny_recipe
+from tests.tiny import random_weights, tiny_recipe
 
 
 def recipe(system: str, arguments: dict[str, Any] | None = None, **settings: Any) -> Recipe:
@@ -56,10 +57,44 @@ def test_without_weights_all_norms_learn(arguments: dict[str, Any], tiny_set: Pa
     settings = tiny_recipe("tsm").with_changes({"optim.batch_norm": "partial", "optim.epochs": 1, "model": arguments})
     heard = Heard()
     run = train(settings, tiny_set, tmp_path / "run", device="cpu", num_workers=0, listener=heard)
-    assert run.recipe.optim.batch_norm == "train", "the record says so"
+    assert run.recipe.optim.batch_norm == "train"
+    assert run.record["batch_norm"] == "no weights are loaded, so all BatchNorms learn"
     assert "no weights are loaded, so all BatchNorms learn" in heard.lines
     state = load_file(run.model_file)
     means = [name for name in state if name.endswith("running_mean")]
     assert len(means) > 15
     assert all(state[name].abs().max() > 0 for name in means)
     train(settings.with_changes({"optim.epochs": 2}), tiny_set, run, resume=True, device="cpu", num_workers=0)
+
+
+@pytest.mark.parametrize("weights", [None, ""])
+@pytest.mark.parametrize(
+    ("optim", "message"),
+    [
+        ({"batch_norm": "frozen"}, r"model\.weights is None and optim\.batch_norm is frozen: what is kept would stay"),
+        ({"frozen_stages": 2}, r"model\.weights is None and optim\.frozen_stages is 2: what is kept would stay random"),
+        (
+            {"batch_norm": "frozen", "frozen_stages": 5},
+            r"is frozen and optim\.frozen_stages is 5: .*; expected",
+        ),
+    ],
+)
+def test_random_weights_are_never_kept(
+    weights: str | None, optim: dict[str, Any], message: str, tiny_set: Path, tmp_path: Path
+) -> None:
+    settings = tiny_recipe("tsm").with_changes({"model.weights": weights, "optim": optim})
+    for function in (train, cross_validate):
+        with pytest.raises(UserError, match=message):
+            function(settings, tiny_set, tmp_path / "out", device="cpu", num_workers=0)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("batch_norm", ["partial", "frozen"])
+def test_with_weights_norms_may_be_kept(batch_norm: str, tiny_set: Path, tmp_path: Path) -> None:
+    weights = random_weights(tmp_path, "tsm_resnet18")
+    settings = tiny_recipe("tsm").with_changes(
+        {"model.weights": weights, "optim": {"batch_norm": batch_norm, "frozen_stages": 1, "epochs": 1}}
+    )
+    run = train(settings, tiny_set, tmp_path / "run", device="cpu", num_workers=0)
+    assert run.recipe.optim.batch_norm == batch_norm
+    assert "batch_norm" not in run.record
