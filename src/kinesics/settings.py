@@ -169,6 +169,18 @@ class Recipe:
             return self
         return self.with_changes({"optim.batch_norm": "train"})
 
+    def check_kept(self) -> None:
+        """Raise UserError where a part of the backbone is to stay as it is, and no weights are loaded into it."""
+        if self.model.weights:
+            return
+        kept = ["optim.batch_norm is frozen"] if self.optim.batch_norm == "frozen" else []
+        kept += [f"optim.frozen_stages is {self.optim.frozen_stages}"] if self.optim.frozen_stages else []
+        if kept:
+            raise UserError(
+                f"{self.name}: model.weights is None and {' and '.join(kept)}: what is kept would stay random; "
+                "expected weights to start from, or optim.batch_norm train and optim.frozen_stages 0"
+            )
+
     def with_changes(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> Recipe:
         """This recipe with some settings changed; what is not named stays, also among the model's arguments.
 

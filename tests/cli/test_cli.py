@@ -161,6 +161,17 @@ def test_a_full_disk_is_told_in_one_line(
     assert not [p for p in (tmp_path / "run").rglob("*") if p.is_file()]
 
 
+def test_flags_change_what_the_preset_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = make_set(tmp_path, train=1, val=0, test=0)
+    words = ["train", "c3d", "--preset", "few", "--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    code, _, err = call(*words, capsys=capsys)
+    assert code != 0
+    assert "model.weights is None and optim.batch_norm is frozen and optim.frozen_stages is 4" in err
+    code, _, err = call(*words, "--frozen-stages", "0", "--batch-norm", "train", "--flow", "none", capsys=capsys)
+    assert code != 0
+    assert "none" in err and "frozen" not in err  # it gets as far as the folder of the flow
+
+
 @pytest.mark.parametrize("name", ["tsn_resnet18", "tsm_mobilenetv2", "tefe_resnet18", "mdt_resnet18"])
 def test_cost_prints_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["cost", name, "--num-classes", "10", "--num-frames", "2", "--size", "64", "--json"]

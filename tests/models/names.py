@@ -134,3 +134,21 @@ def tsm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
             wrapped = name.startswith("layer") and name.endswith("conv1.weight")
             renamed[f"module.base_model.{name[:-7]}.net.weight" if wrapped else f"module.base_model.{name}"] = tensor
     return renamed
+
+
+def mmaction2_names(state: dict[str, Tensor], *, shift: bool = True) -> dict[str, Tensor]:
+    """A ResNet as MMAction2 saves it."""
+    renamed = {}
+    for name, tensor in state.items():
+        *block, layer, kind = name.split(".")
+        if layer == "fc":
+            renamed[f"cls_head.fc_cls.{kind}"] = tensor
+            continue
+        if block and block[-1] == "downsample":
+            layer = {"0": "conv", "1": "bn"}[layer]
+        elif layer.startswith("conv"):
+            layer += ".conv.net" if shift and block and layer == "conv1" else ".conv"
+        else:
+            layer = f"conv{layer[2:]}.bn"
+        renamed[".".join(["backbone", *block, layer, kind])] = tensor
+    return renamed

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from kinesics.errors import UserError
 from kinesics.metrics.cost import cost
@@ -77,6 +79,22 @@ def test_counts_are_the_published_ones() -> None:
     assert (counted.macs - classified + 768 * 400) / 1e9 == pytest.approx(11.0454, abs=1e-4)
     with_norms = cost(model, (1, 16, 3, 224, 224), "conv+fc+bn")
     assert (with_norms.macs - classified + 768 * 400) / 1e9 == pytest.approx(11.1765, abs=1e-4)
+
+
+def test_convolutions_start_by_the_authors_rule() -> None:
+    """Uniform up to √(6 / (fan-in + fan-out)), their `xavier` with a gain of 1; BatchNorms at 1 and 0."""
+    torch.manual_seed(0)
+    for name, module in MFNet().named_modules():
+        if isinstance(module, nn.BatchNorm3d):
+            assert module.weight.eq(1).all() and module.bias.eq(0).all(), name
+        if isinstance(module, nn.Conv3d):
+            width, channels, *kernel = module.weight.shape  # the channels of one fiber, and the width of all
+            bound = math.sqrt(6 / ((width + channels) * math.prod(kernel)))
+            share = module.weight.detach() / bound
+            count = share.numel()
+            assert 1 - 20 / count < float(share.abs().max()) <= 1, name
+            assert float(share.mean()) == pytest.approx(0, abs=5 * 3**-0.5 / count**0.5), name
+            assert float(share.square().mean()) == pytest.approx(1 / 3, abs=5 * 0.3 / count**0.5), name
 
 
 def test_shapes_of_the_stages() -> None:

@@ -169,16 +169,22 @@ def test_which_public_weights_there_are(tmp_path: Path, monkeypatch: pytest.Monk
         return tmp_path / public.name
 
     monkeypatch.setattr(sources, "fetch", fetch)
-    sources.find_weights("kinetics", "r2plus1d18")
-    sources.find_weights("imagenet", "i3d50")
-    assert fetched == ["r2plus1d_18-91a641e6.pth", "resnet50-0676ba61.pth"]
-    for source, backbone, message in (
-        ("imagenet", "r2plus1d18", "no imagenet weights are known for r2plus1d18.*; kinetics weights are"),
-        ("kinetics", "r2plus1d34", "ig65m"),
-        ("imagenet", "c3d", "c3d.pickle"),
+    sources.find_weights("kinetics", "plain_r2plus1d18")
+    sources.find_weights("imagenet", "plain_i3d50")
+    sources.find_weights("imagenet", "tsm_resnet50")
+    sources.find_weights("kinetics", "tsm_resnet50")
+    sources.find_weights("kinetics", "mlfe_resnet50")
+    tsm = "tsm_r50_256p_1x1x8_50e_kinetics400_rgb_20200726-020785e2.pth"
+    assert fetched == ["r2plus1d_18-91a641e6.pth", "resnet50-0676ba61.pth", "resnet50-0676ba61.pth", tsm, tsm]
+    for source, model, message in (
+        ("imagenet", "plain_r2plus1d18", "no imagenet weights are known for plain_r2plus1d18.*; kinetics weights are"),
+        ("kinetics", "tsn_resnet50", "no kinetics weights are known for tsn_resnet50.*; imagenet weights are"),
+        ("kinetics", "plain_r2plus1d34", "ig65m"),
+        ("kinetics", "kpsem_mfnet", r"MFNet3D_Kinetics-400_72\.8\.pth, at https://"),
+        ("imagenet", "plain_c3d", "c3d.pickle"),
     ):
         with pytest.raises(UserError, match=message):
-            sources.find_weights(source, backbone)
+            sources.find_weights(source, model)
 
 
 def test_key_points_want_stages_of_the_same_time_steps() -> None:
