@@ -18,7 +18,7 @@ test: lint
 test-slow: .venv.ok
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2
 
-# Every module against loops that are written from the published definitions, and the names of published weights.
+# Compares every module with loops written from the published definitions, and loads the names of published weights.
 parity: .venv.ok
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m parity tests/parity
 

@@ -44,9 +44,9 @@ def shortcut(x: Array, block: Any, stride: int | Sequence[int]) -> Array:
     return norm(conv(x, block.downsample[0].weight, None, stride), block.downsample[1])
 
 
-def basic_block(x: Array, block: Any, stride: int, first: Place = unchanged) -> Array:
-    """He et al., CVPR 2016, figure 5 left. `first` acts on the branch and not on the shortcut."""
-    y = relu(norm(conv(first(x), block.conv1.weight, None, stride, 1), block.bn1))
+def basic_block(x: Array, block: Any, stride: int, first: Place = unchanged, hidden: Place = unchanged) -> Array:
+    """He et al., CVPR 2016, figure 5 left. The functions act on the branch and not on the shortcut."""
+    y = hidden(relu(norm(conv(first(x), block.conv1.weight, None, stride, 1), block.bn1)))
     y = norm(conv(y, block.conv2.weight, padding=1), block.bn2)
     return relu(y + shortcut(x, block, stride))
 
@@ -127,12 +127,24 @@ def tensorflow_same(x: Array, kernel: int, stride: int) -> Array:
     return np.pad(x, [(0, 0), (0, 0), *pads])
 
 
-def lite_block(x: Array, block: Any, kernel: int, stride: int, expands: bool = True) -> Array:
+def lite_block(
+    x: Array,
+    block: Any,
+    kernel: int,
+    stride: int,
+    first: Place = unchanged,
+    hidden: Place = unchanged,
+    expands: bool = True,
+) -> Array:
     """EfficientNet's block (Tan and Le, ICML 2019) without squeeze and excitation, with ReLU6; norms' epsilon 1e-3."""
-    y = relu6(norm(conv(x, block._expand_conv.weight), block._bn0, 1e-3)) if expands else x
+    has_shortcut = stride == 1 and x.shape[1] == block._project_conv.weight.shape[0]
+    y = first(x) if has_shortcut else x
+    y = relu6(norm(conv(y, block._expand_conv.weight), block._bn0, 1e-3)) if expands else y
     y = conv(tensorflow_same(y, kernel, stride), block._depthwise_conv.weight, None, stride, 0, y.shape[1])
-    y = norm(conv(relu6(norm(y, block._bn1, 1e-3)), block._project_conv.weight), block._bn2, 1e-3)
-    return x + y if stride == 1 and y.shape == x.shape else y
+    y = relu6(norm(y, block._bn1, 1e-3))
+    y = hidden(y) if has_shortcut else y
+    y = norm(conv(y, block._project_conv.weight), block._bn2, 1e-3)
+    return x + y if has_shortcut else y
 
 
 def split_block(x: Array, block: Any, stride: int, *, alike: bool, eps: float = 1e-5) -> Array:

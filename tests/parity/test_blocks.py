@@ -77,11 +77,14 @@ def test_inverted_residual(training: bool, shift: bool, expansion: int, width_ou
 
 
 @TRAINING
+@pytest.mark.parametrize("shift", [False, True])
 @pytest.mark.parametrize(("kernel", "stride", "width_out"), [(3, 1, 4), (5, 1, 4), (3, 2, 4), (5, 2, 6)])
-def test_lite_block(training: bool, kernel: int, stride: int, width_out: int) -> None:
-    block = randomised(LiteBlock(Site("", 0, 4, 24), width_out, kernel, stride, still)).train(training)
-    x = torch.randn(3, 4, 7, 6, dtype=torch.float64)
-    same(block(x, 1), blocks.lite_block(array(x), block, kernel, stride))
+def test_lite_block(training: bool, shift: bool, kernel: int, stride: int, width_out: int) -> None:
+    slot = (lambda site: TemporalShift("both", 4)) if shift else still
+    block = randomised(LiteBlock(Site("", 0, 4, 24), width_out, kernel, stride, slot)).train(training)
+    x = torch.randn(2 * T, 4, 7, 6, dtype=torch.float64)
+    first = blocks.shifted(T, fold_div=4) if shift else blocks.unchanged
+    same(block(x, T), blocks.lite_block(array(x), block, kernel, stride, first))
 
 
 @TRAINING

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from kinesics.models.backbones.resnet import Bottleneck
+from kinesics.models.backbones.resnet import BasicBlock, Block, Bottleneck
 from kinesics.models.build import create_model
 from kinesics.models.temporal import salience
 from kinesics.models.temporal.deformable import DeformableConv2d, deformable
@@ -63,15 +63,16 @@ def test_excitation_from_correlations(training: bool, t: int, height: int, width
 
 
 @pytest.mark.parametrize(("dcme", "stce", "shift"), [(True, True, False), (True, False, True), (False, True, False)])
-def test_a_bottleneck_with_gains(dcme: bool, stce: bool, shift: bool) -> None:
+def test_blocks_with_gains(dcme: bool, stce: bool, shift: bool) -> None:
     """o · (1 + A + E), after the first convolution, its norm and ReLU."""
-    site = Bottleneck.site("layer3", 0, 4, 32, 32)
-    block = randomised(
-        Bottleneck(site, 2, lambda site: MotionGain(site.width, inner=True, dcme=dcme, stce=stce, shift=shift))
-    )
     x = torch.randn(2 * T, 32, 6, 5, dtype=torch.float64)
 
-    def gained(y: Array) -> Array:
+    def made(kind: type[Block]) -> Any:
+        site = kind.site("layer3", 0, 4, 32, 32)
+        arguments = {"inner": site.inner, "dcme": dcme, "stce": stce, "shift": shift}
+        return randomised(kind(site, 2, lambda site: MotionGain(site.width, **arguments)))
+
+    def gained(y: Array, block: Any) -> Array:
         factor = np.ones_like(y)
         if dcme:
             factor = factor + loops.deformable_excitation(y, block.temporal.dcme, T)
@@ -80,7 +81,9 @@ def test_a_bottleneck_with_gains(dcme: bool, stce: bool, shift: bool) -> None:
         return y * factor
 
     first = shifted(T) if shift else lambda y: y
-    same(block(x, T), bottleneck(array(x), block, 2, first, inner=gained))
+    deep, basic = made(Bottleneck), made(BasicBlock)
+    same(deep(x, T), bottleneck(array(x), deep, 2, first, inner=lambda y: gained(y, deep)))
+    same(basic(x, T), basic_block(array(x), basic, 2, first, hidden=lambda y: gained(y, basic)))
 
 
 def differences(clip: Array, gains: Array | None, fine: bool) -> Array:

@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 import torch
 
+from kinesics.models.backbones.efficientnet_lite import LiteBlock
 from kinesics.models.backbones.resnet import BasicBlock, Bottleneck
+from kinesics.models.temporal.slot import Site
 from kinesics.models.temporal.tefe import FeatureEnhancement, TemporalExtraction
-from tests.parity.blocks import bottleneck, shortcut
+from tests.parity.blocks import basic_block, bottleneck, lite_block, shortcut
 from tests.parity.loops import Array, array, conv, linear, norm, randomised, relu, same, sigmoid, softmax
 
 pytestmark = pytest.mark.parity
@@ -100,14 +102,15 @@ def test_a_bottleneck_with_fe(training: bool, stride: int) -> None:
 
 
 @TRAINING
-def test_basic_blocks_with_te_and_fe(training: bool) -> None:
-    """In ResNet-18 TE is before the second convolution, and FE is the first one."""
+def test_other_blocks_with_te_and_fe(training: bool) -> None:
+    """In ResNet-18 TE is before the second convolution, and FE is the first one. EfficientNet-Lite0 has TE alone."""
     x = torch.randn(2 * T, 8, 6, 5, dtype=torch.float64)
     site = BasicBlock.site("layer2", 0, 2, 8, 8)
     with_te = randomised(BasicBlock(site, 1, lambda site: TemporalExtraction(site.width, T))).train(training)
-    y = relu(norm(conv(array(x), with_te.conv1.weight, padding=1), with_te.bn1))
-    y = norm(conv(extraction(y, with_te.temporal), with_te.conv2.weight, padding=1), with_te.bn2)
-    same(with_te(x, T), relu(y + array(x)))
+    same(with_te(x, T), basic_block(array(x), with_te, 1, hidden=lambda y: extraction(y, with_te.temporal)))
+    lite = LiteBlock(Site("", 0, 8, 48), 8, 3, 1, lambda site: TemporalExtraction(site.width, T))
+    lite = randomised(lite).train(training)
+    same(lite(x, T), lite_block(array(x), lite, 3, 1, hidden=lambda y: extraction(y, lite.temporal)))
     with_fe = randomised(BasicBlock(site, 2, lambda site: FeatureEnhancement(site.spatial, site.width))).train(training)
     y = relu(norm(enhancement(array(x), with_fe.temporal, with_fe.conv1.weight, 2), with_fe.bn1))
     y = norm(conv(y, with_fe.conv2.weight, padding=1), with_fe.bn2)
