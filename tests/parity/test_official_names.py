@@ -204,7 +204,7 @@ def test_tea(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("old", [False, True])
 def test_mfnet(old: bool, tmp_path: Path) -> None:
-    """github.com/cypw/PyTorch-MFNet, network/mfnet_3d.py and train/model.py."""
+    """github.com/cypw/PyTorch-MFNet, network/mfnet_3d.py, saved from DataParallel."""
     state = without_counters(filled(mfnet())) if old else filled(mfnet())
     content = {"state_dict": {f"module.{name}": x for name, x in state.items()}}
     expect_whole(create_model("plain_mfnet", 400), tmp_path / "mfnet.pth", content, state, kind="backbone", legacy=old)
