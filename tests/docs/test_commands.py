@@ -29,7 +29,7 @@ WITHOUT_ARGUMENTS = {"models", "doctor", "demo"}
 
 
 def lines_of(page: Path) -> Iterator[tuple[str, str]]:
-    """Each command line of a page, with its place: in an indented or fenced block, or between backticks outside of one."""
+    """Each command line of a page, with its place: in an indented or fenced block, or between backticks elsewhere."""
     fenced = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         place = f"{page.name}:{number}"
