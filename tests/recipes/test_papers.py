@@ -90,6 +90,11 @@ def test_rows_of_the_papers_tables() -> None:
         assert (recipe(name).optim.first_conv_rate, recipe(name).optim.bias_rate) == (5, 2)
 
 
+def test_frames_of_the_papers_that_name_them() -> None:
+    assert {str(recipe(name).input.resize) for name in RECIPES if name.startswith("stp_")} == {"340x256"}
+    assert (str(recipe("tefe").input.resize), recipe("tefe16").input.crop) == ("256-320", "random")
+
+
 def test_tea_has_its_paper_s_settings() -> None:
     made = recipe("tea")
     assert made.model.name == "tea_res2net50"
