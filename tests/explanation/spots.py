@@ -76,6 +76,8 @@ def seeing_model(name: str) -> Recognizer:
         arguments = {"num_steps": STEPS * time_stride, **({"mild": True} if name.startswith("tefe") else {})}
     if name.startswith("mdt"):
         arguments = {"scale": 0.0}  # a stream of differences has heat in the time steps beside the spot, too
+    if name in ("tsm_bninception", "mlfe_bninception"):
+        arguments = {"fold_div": 32}  # with no shortcut, the shift of eleven places would spread a spot over all steps
     model = create_model(name, 2, dropout=0.0, **arguments)
     clips, mask = learning_clips(model.channels)
     clips = clips.repeat_interleave(length_of(model), dim=1)
