@@ -5,7 +5,7 @@ TORCH ?= torch==2.13.0
 export PIP_CONSTRAINT := constraints.txt
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow test-browser test-wheel lint format bench clean
+.PHONY: demo test test-slow parity test-browser test-wheel lint format bench clean
 
 # Set up, then run the main job: draw puppets, train TSN and TSM, test, predict, annotate.
 demo: .venv.ok
@@ -17,6 +17,10 @@ test: lint
 
 test-slow: .venv.ok
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow -n 2
+
+# Compares every module with loops written from the published definitions, and loads the names of published weights.
+parity: .venv.ok
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m parity tests/parity
 
 # Drives a Chromium that is installed (Debian: apt-get install chromium); skips where there is none.
 test-browser: .venv.ok

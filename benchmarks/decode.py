@@ -70,7 +70,7 @@ def in_sequence(path: Path) -> torch.Tensor:
 
 def ours(path: Path, short_side: int | None = None) -> torch.Tensor:
     """The sparse frames by `open_video`."""
-    reader = open_video(path, short_side=short_side)
+    reader = open_video(path, resize=short_side)
     frames = reader.frames_at(torch.tensor(SPARSE))
     reader.close()
     return frames.permute(0, 2, 3, 1)
@@ -149,7 +149,7 @@ def memory(folder: Path, num_clips: int) -> dict[str, float]:
 
     def decode(clips: int) -> None:
         for i in range(clips):
-            reader = open_video(paths[i % 4], short_side=112 + i % 3, start_seconds=0.1)
+            reader = open_video(paths[i % 4], resize=112 + i % 3, start_seconds=0.1)
             reader.frames_at(torch.linspace(0, reader.num_frames - 1, 8).long())
             reader.close()
 

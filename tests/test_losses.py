@@ -10,8 +10,11 @@ import pytest
 from benchmarks.loss_compare import add_to_history, compare, measure, newest
 
 GOLDEN = Path(__file__).parent / "assets" / "golden_losses.json"
-BETWEEN_PROCESSORS = 1e-4
-"""The benchmark is stricter, 1e-6, for the same machine and version of torch."""
+BETWEEN_PROCESSORS = 1e-3
+"""MLFE's patches lie where a map is highest: another rounding takes another of two all but equal cells (2.4e-4 seen).
+
+The benchmark is stricter, 1e-6, for the same machine and version of torch.
+"""
 
 
 def test_losses_are_the_recorded_ones() -> None:

@@ -118,6 +118,18 @@ def test_a_choice_refuses_another_word(name: str) -> None:
         ("optim.milestones", (0.5, 1.1)),
         ("optim.milestones", (0.5, float("nan"))),
         ("input.size", 257),
+        ("input.size", "256x257"),
+        ("input.size", "257x224"),
+        ("input.size", "340x"),
+        ("input.size", "224"),
+        ("input.size", None),
+        ("input.size", [256, 224]),
+        ("input.size", float("nan")),
+        ("input.resize", "0x256"),
+        ("input.resize", "axb"),
+        ("input.resize", "320-256"),
+        ("input.resize", True),
+        ("input.resize", 10**400),
     ],
 )
 def test_other_fields_refuse_what_does_not_fit(name: str, value: Any) -> None:
@@ -127,6 +139,8 @@ def test_other_fields_refuse_what_does_not_fit(name: str, value: Any) -> None:
 def test_no_field_is_unchecked() -> None:
     rest = {name for name in SETTINGS if name not in (*NUMBERS, *CHOICES)}
     assert rest == {
+        "input.resize",
+        "input.size",
         "input.warped",
         "name",
         "model.system",
@@ -159,6 +173,26 @@ def test_numbers_of_numpy_and_lists_become_plain_values() -> None:
     assert type(made.epochs) is int
     assert type(made.learning_rate) is float
     assert made.milestones == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("resize", "limit"),
+    [(223, "223 wide and 223 high"), ("300x223", "300 wide and 223 high"), ("223-320", "223 wide and 223 high")],
+)
+def test_a_crop_fits_into_all_frames(resize: int | str, limit: str) -> None:
+    with pytest.raises(UserError, match=f"^input.size is 224; expected at most {limit} for input.resize {resize}$"):
+        InputConfig(resize=resize)
+
+
+def test_sizes_are_kept_as_they_are_written() -> None:
+    made = Recipe().with_changes({"input.resize": "256-320", "input.size": "256x224"})
+    assert (made.input.resize, made.input.size) == ("256-320", "256x224")
+    assert from_json(Recipe, to_json(made), "a") == made
+    plain = InputConfig(resize="256-256", size="224x224")
+    assert (plain.resize, plain.size) == (256, 224)
+    old = '{"name": "tsm", "input": {"num_segments": 3, "resize": 128, "size": 112}}'  # from before there were others
+    assert from_json(Recipe, old, "a").input == InputConfig(num_segments=3, resize=128, size=112)
+    assert '"resize": 128' in to_json(from_json(Recipe, old, "a"))
 
 
 @pytest.mark.parametrize("name", list(RECIPES))

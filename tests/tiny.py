@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 
 from kinesics.analysis.evaluate import test as test_run
 from kinesics.data.manifest import Manifest, Row, write_manifest
+from kinesics.models.build import create_model
 from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.training.train import train
 from kinesics.video.write import write_video
@@ -49,6 +52,16 @@ def tiny_recipe(system: str) -> Recipe:
         input=InputConfig(num_segments=3, resize=32, size=32),
         optim=OptimConfig(epochs=2, batch_size=4, batch_norm="train"),
     )
+
+
+def random_weights(folder: Path, name: str, **arguments: Any) -> str:
+    """A weights file of a model with random weights: trainings that keep a part of the backbone need one."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = create_model(name, 2, **arguments).state_dict()
+    path = folder / f"{name}.pth"
+    torch.save({name: tensor for name, tensor in state.items() if name.startswith("backbone.")}, path)
+    return str(path)
 
 
 def train_runs(data: Path, folder: Path) -> tuple[Path, Path]:

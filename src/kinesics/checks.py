@@ -6,7 +6,7 @@ import dataclasses
 import math
 import numbers
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -39,6 +39,17 @@ class Range:
         if self.open_least:
             return f" above {self.least} and {upper}"
         return f" from {self.least} to {upper.removeprefix('up to ')}"
+
+
+@dataclass(frozen=True)
+class Form:
+    """Values with a form of their own, such as "340x256".
+
+    plain: gives a value in its plain form; raises ValueError for what has another form. words: the values in words.
+    """
+
+    plain: Callable[[Any], Any]
+    words: str
 
 
 Count = Annotated[int, Range(1)]
@@ -98,6 +109,8 @@ def described(hint: Any) -> str:
     """The values of a type, in words: "a whole number from 1 up"."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
+        if forms := [note.words for note in arguments[1:] if isinstance(note, Form)]:
+            return forms[0]
         limits = next((str(note) for note in arguments[1:] if isinstance(note, Range)), "")
         return described(arguments[0]) + limits
     if origin is Literal:
@@ -125,6 +138,9 @@ def _fitted(value: Any, hint: Any) -> Any:
         fitted = _fitted(value, arguments[0])
         if any(isinstance(note, Range) and fitted not in note for note in arguments[1:]):
             raise _MismatchError
+        for note in arguments[1:]:
+            if isinstance(note, Form):
+                fitted = _formed(fitted, note)
         return fitted
     if origin is Literal:
         for choice in arguments:
@@ -147,6 +163,13 @@ def _fitted(value: Any, hint: Any) -> Any:
             raise _MismatchError
         return _fitted_json(value)
     return _fitted_plain(value, hint)
+
+
+def _formed(value: Any, form: Form) -> Any:
+    try:
+        return form.plain(value)
+    except ValueError:
+        raise _MismatchError from None
 
 
 def _fitted_tuple(value: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:

@@ -65,7 +65,8 @@ def predict(
         videos: Video files, folders of frames, or folders of videos.
         out: A file to append answers to, a table (.csv) or JSON lines (.jsonl); what is in it is not done again.
         annotate: A folder for copies of the videos with the answer drawn in.
-        views: one, two-clip, ten-by-three, 25x10 or 25x1.
+        views: one, two-clip, ten-by-three, 25x10, 25x1, or whole-WIDTHxHEIGHT: the whole frame at this size, such as
+            whole-256x224.
         top: How many classes to give for each video.
         batch_size: Views that go through the network at once.
         device: Where to compute.

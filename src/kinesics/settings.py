@@ -10,9 +10,8 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from kinesics.checks import Count, NotNegative, Positive, Range, Share, ShareBelowOne, check_fields, field_types
 from kinesics.errors import UserError, unknown
+from kinesics.sizes import RangeSetting, Resize, Size, SizeSetting
 
-Size = Annotated[int, Range(1, 8192)]
-"""Pixels of a side."""
 Steps = Annotated[int, Range(1, 4096)]
 """Time steps, or frames."""
 Milestone = Annotated[float, Range(0, 1, open_least=True)]
@@ -61,12 +60,14 @@ class InputConfig:
     """One frame from each equal share of the video, or T neighbours `stride` frames apart."""
     stride: Steps = 8
     """Frames between the time steps of dense sampling, or of a segment."""
-    resize: Size = 256
-    """Short side that frames are decoded to, in pixels."""
-    size: Size = 224
-    """Side of the square crop that the network sees, in pixels."""
-    crop: Literal["multi-scale", "resized", "centre"] = "multi-scale"
-    """TSN's corner and multi-scale crop, a random resized crop, or the centre."""
+    resize: RangeSetting = 256
+    """Pixels that frames are decoded to: the short side (256); exactly WIDTHxHEIGHT (340x256: 340 wide, 256 high);
+    or LOWEST-HIGHEST (256-320), from which the short side of each training clip is drawn, while tests take the lowest.
+    """
+    size: SizeSetting = 224
+    """Pixels of the crop that the network sees: a square (224), or WIDTHxHEIGHT (256x224: 256 wide, 224 high)."""
+    crop: Literal["multi-scale", "resized", "random", "centre"] = "multi-scale"
+    """TSN's corner and multi-scale crop, a random resized crop, a crop of `size` at a random place, or the centre."""
     flip: bool = True
     """Mirror half of the clips; left/right classes change places."""
     color_jitter: NotNegative = 0.0
@@ -82,10 +83,9 @@ class InputConfig:
         check_fields(self, "input.")
         if self.warped is not None and self.modality != "flow":
             raise UserError(f"input.warped is {self.warped}; expected None, since input.modality is {self.modality}")
-        if self.size > self.resize:
-            raise UserError(
-                f"input.size is {self.size}; expected at most input.resize, {self.resize}: a crop fits into its frame"
-            )
+        frames = Resize.of(self.resize)
+        if not frames.holds(Size.of(self.size)):
+            raise UserError(f"input.size is {self.size}; expected {frames.limit} for input.resize {self.resize}")
 
 
 @dataclass(frozen=True)
@@ -168,6 +168,18 @@ class Recipe:
         if self.model.weights or self.optim.batch_norm != "partial":
             return self
         return self.with_changes({"optim.batch_norm": "train"})
+
+    def check_kept(self) -> None:
+        """Raise UserError where a part of the backbone is to stay as it is, and no weights are loaded into it."""
+        if self.model.weights:
+            return
+        kept = ["optim.batch_norm is frozen"] if self.optim.batch_norm == "frozen" else []
+        kept += [f"optim.frozen_stages is {self.optim.frozen_stages}"] if self.optim.frozen_stages else []
+        if kept:
+            raise UserError(
+                f"{self.name}: model.weights is None and {' and '.join(kept)}: what is kept would stay random; "
+                "expected weights to start from, or optim.batch_norm train and optim.frozen_stages 0"
+            )
 
     def with_changes(self, changes: Mapping[str, Any] | None = None, /, **more: Any) -> Recipe:
         """This recipe with some settings changed; what is not named stays, also among the model's arguments.

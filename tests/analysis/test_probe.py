@@ -16,6 +16,7 @@ from kinesics.errors import UserError
 from kinesics.metrics.bootstrap import Interval
 from kinesics.values import VideoItem
 from tests.listeners import Heard
+from tests.tiny import random_weights
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +73,7 @@ def test_clips_of_the_test_split_stay_unseen(tiny_set: Path, tmp_path: Path) -> 
     found = probe(
         tmp_path / "set.csv",
         backbone="resnet18",
-        weights=str(random_weights(tmp_path)),
+        weights=random_weights(tmp_path, "tsn_resnet18"),
         num_segments=2,
         num_workers=0,
         listener=heard,
@@ -80,16 +81,6 @@ def test_clips_of_the_test_split_stay_unseen(tiny_set: Path, tmp_path: Path) -> 
     assert (found.num_clips, found.left_out, found.grouped, found.num_folds) == (12, 4, False, 5)
     assert heard.progress[-1] == (12, 12)
     assert any(line.startswith("no groups") for line in found.lines())
-
-
-def random_weights(folder: Path) -> Path:
-    import torch
-
-    from kinesics.models.build import create_model
-
-    state = create_model("tsn_resnet18", 3).backbone.state_dict()
-    torch.save(state, folder / "resnet18.pth")
-    return folder / "resnet18.pth"
 
 
 def made(one: float, unordered: float, ordered: float, backwards: float) -> ProbeResult:

@@ -65,7 +65,19 @@ def test_every_command_has_help(name: str, capsys: pytest.CaptureFixture[str]) -
         (["test", "nowhere"], "nowhere: no such folder; expected a run"),
         (["predict", "nowhere", "video.mp4"], "nowhere: no such folder; expected a run"),
         (["cost", "tsm_resnet5"], "unknown model 'tsm_resnet5'; did you mean 'tsm_resnet"),
-        (["cost", "tsm_resnet18", "--size", "0"], "size is 0; expected a number from 1 up"),
+        (["cost", "tsm_resnet18", "--size", "0"], "size is 0; expected a whole number from 1"),
+        (
+            ["cost", "tsm_resnet18", "--size", "340x"],
+            "size is '340x'; expected a whole number from 1 to 8192, or WIDTHx",
+        ),
+        (
+            ["train", "tsm", "--data", "x", "--out", "y", "--resize", "axb"],
+            "input.resize is 'axb'; expected a whole numbe",
+        ),
+        (
+            ["train", "tsm", "--data", "x", "--out", "y", "--size", "0x256"],
+            "input.size is '0x256'; expected a whole numbe",
+        ),
         (["prepare", "nowhere", "--out", "set.csv"], "nowhere: no such"),
     ],
 )
@@ -162,6 +174,17 @@ def test_a_full_disk_is_told_in_one_line(
     assert not [p for p in (tmp_path / "run").rglob("*") if p.is_file()]
 
 
+def test_flags_change_what_the_preset_keeps(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data = make_set(tmp_path, train=1, val=0, test=0)
+    words = ["train", "c3d", "--preset", "few", "--data", str(data), "--out", str(tmp_path / "run"), "--device", "cpu"]
+    code, _, err = call(*words, capsys=capsys)
+    assert code != 0
+    assert "model.weights is None and optim.batch_norm is frozen and optim.frozen_stages is 4" in err
+    code, _, err = call(*words, "--frozen-stages", "0", "--batch-norm", "train", "--flow", "none", capsys=capsys)
+    assert code != 0
+    assert "none" in err and "frozen" not in err  # it gets as far as the folder of the flow
+
+
 @pytest.mark.parametrize("name", ["tsn_resnet18", "tsm_mobilenetv2", "tefe_resnet18", "mdt_resnet18"])
 def test_cost_prints_json(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     words = ["cost", name, "--num-classes", "10", "--num-frames", "2", "--size", "64", "--json"]
@@ -170,6 +193,18 @@ def test_cost_prints_json(name: str, capsys: pytest.CaptureFixture[str]) -> None
     assert code == 0
     assert set(answer) == {"model", "parameters", "macs", "rule", "input", "num_classes"}
     assert answer["input"] == [1, 2, 15 if name.startswith("mdt") else 3, 64, 64]
+
+
+def test_the_cost_of_a_rectangle(capsys: pytest.CaptureFixture[str]) -> None:
+    """TEFE's 90 G are of frames 224 high and 256 wide."""
+    words = ["cost", "tefe_resnet50", "--num-classes", "174", "--size", "256x224", "--rule", "conv+fc+bn"]
+    code, out, _ = call(*words, "--json", capsys=capsys)
+    answer = json.loads(out)
+    assert code == 0
+    assert answer["input"] == [1, 8, 3, 224, 256]
+    assert answer["macs"] / 1e9 == pytest.approx(90.425, abs=0.01)
+    _, out, _ = call(*words, capsys=capsys)
+    assert "8 frames of 256×224" in out
 
 
 def test_the_whole_walk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

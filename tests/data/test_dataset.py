@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from torch import Generator, Tensor
 
 from kinesics.data.dataset import TestClips, TrainClips, crop_views
 from kinesics.data.manifest import read_manifest
@@ -14,8 +16,9 @@ from kinesics.data.mirror import flip_map
 from kinesics.data.transforms import train_transform
 from kinesics.errors import VideoError
 from kinesics.settings import InputConfig
-from kinesics.values import Sample
+from kinesics.values import Sample, VideoItem
 from kinesics.video.view_plan import ViewPlan
+from kinesics.video.write import write_video
 
 INPUT = InputConfig(num_segments=4, resize=32, size=24, crop="multi-scale")
 
@@ -42,6 +45,45 @@ def test_a_training_sample_depends_on_its_key_alone(tiny_set: Path) -> None:
     assert not torch.equal(first.clips, other.clips)
     assert first.clips.shape == (1, 4, 3, 24, 24)
     assert first.clips.dtype == torch.uint8
+
+
+@pytest.fixture(scope="module")
+def wide_and_high(tmp_path_factory: pytest.TempPathFactory) -> list[VideoItem]:
+    """A landscape and a portrait video."""
+    folder = tmp_path_factory.mktemp("shapes")
+    items = []
+    for name, height, width in (("wide", 48, 96), ("high", 96, 48)):
+        write_video(folder / f"{name}.mp4", [np.full((height, width, 3), 60 * number, np.uint8) for number in range(4)])
+        items.append(VideoItem(name, folder / f"{name}.mp4", labels=(0,)))
+    return items
+
+
+def keep(clip: Tensor, target: Tensor, generator: Generator) -> tuple[Tensor, Tensor]:
+    """A transform that shows what was decoded."""
+    return clip, target
+
+
+def test_a_range_draws_the_short_side_of_each_training_clip(wide_and_high: list[VideoItem]) -> None:
+    settings = InputConfig(num_segments=2, resize="30-33", size=24)
+    clips = TrainClips(wide_and_high, 1, settings, keep, seed=7)
+    shapes = {
+        (epoch, index): sample_of(clips[epoch, index]).clips.shape[-2:] for epoch in range(20) for index in (0, 1)
+    }
+    assert {tuple(shape) for (_, index), shape in shapes.items() if index == 0} == {(s, 2 * s) for s in range(30, 34)}
+    assert {tuple(shape) for (_, index), shape in shapes.items() if index == 1} == {(2 * s, s) for s in range(30, 34)}
+    assert all(sample_of(clips[key]).clips.shape[-2:] == shape for key, shape in shapes.items()), "one draw for a key"
+    one = dataclasses.replace(clips, input=dataclasses.replace(settings, resize="33-33"))
+    plain = dataclasses.replace(clips, input=dataclasses.replace(settings, resize=33))
+    assert torch.equal(sample_of(one[0, 0]).frame_indices, sample_of(plain[0, 0]).frame_indices)
+
+
+def test_an_exact_size_is_that_of_all_videos(wide_and_high: list[VideoItem]) -> None:
+    settings = InputConfig(num_segments=2, resize="40x32", size=24)
+    clips = TrainClips(wide_and_high, 1, settings, keep, seed=7)
+    whole = TestClips(wide_and_high, 1, ViewPlan(num_segments=2, resize="40x32", size="40x32"))
+    for index in (0, 1):
+        assert sample_of(clips[0, index]).clips.shape == (1, 2, 3, 32, 40)
+        assert sample_of(whole[index]).clips.shape == (1, 2, 3, 32, 40)
 
 
 def test_stacks_of_frames_become_channels(tiny_set: Path) -> None:

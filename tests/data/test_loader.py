@@ -8,6 +8,7 @@ import resource
 import signal
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -145,6 +146,21 @@ def samples(clips: TestClips) -> Iterator[Sample]:
         sample = clips[index]
         assert isinstance(sample, Sample)
         yield sample
+
+
+@pytest.mark.parametrize(("size", "crops"), [("40x24", 1), ("24x32", 3), ("28x20", 10)])
+@pytest.mark.parametrize("resize", ["40x32", 40])
+def test_rectangular_views_of_videos_of_any_shape(
+    wide_and_high: list[VideoItem], size: str, crops: Literal[1, 3, 10], resize: int | str
+) -> None:
+    plan = ViewPlan(num_clips=2, num_segments=2, resize=resize, size=size, crops=crops)
+    clips = TestClips(wide_and_high, 2, plan)
+    (batch,) = batches_of_a_test(clips, range(2), 2, 1)
+    width, height = map(int, size.split("x"))
+    views = batch.views(plan)
+    assert views.shape == (2, 2 * crops, 2, 3, height, width)
+    for row, sample in zip(views, samples(clips), strict=True):
+        assert torch.equal(row, crop_views(sample.clips, plan))
 
 
 @pytest.mark.parametrize("crops", [3, 10])

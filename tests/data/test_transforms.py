@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pickle
+from typing import Any
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from kinesics.data.mixing import cutmix, mixup
 from kinesics.data.transforms import (
     color_jitter,
     multi_scale_box,
+    random_crop,
     random_erasing,
     random_flip,
     resized,
@@ -51,7 +53,7 @@ def corner_of(view: Tensor) -> tuple[int, int]:
 EVERYTHING = InputConfig(resize=64, size=48, color_jitter=0.4, erasing=1.0)
 
 
-@pytest.mark.parametrize("crop", ["multi-scale", "resized", "centre"])
+@pytest.mark.parametrize("crop", ["multi-scale", "resized", "random", "centre"])
 @pytest.mark.parametrize("shape", [(3, 3, 64, 85), (2, 6, 90, 64), (1, 3, 64, 64), (2, 3, 20, 31)])
 def test_training_clips_have_the_size_and_depend_on_the_generator_alone(crop: str, shape: tuple[int, ...]) -> None:
     transform = train_transform(dataclasses.replace(EVERYTHING, crop=crop), (1, 0))  # type: ignore[arg-type]
@@ -66,6 +68,37 @@ def test_training_clips_have_the_size_and_depend_on_the_generator_alone(crop: st
     assert torch.equal(first_target, second_target)
     assert torch.equal(clip, before)  # the decoded frames are not written to
     assert not torch.equal(first, transform(clip, target, seeded(4))[0])
+
+
+@pytest.mark.parametrize("crop", ["multi-scale", "resized", "random", "centre"])
+@pytest.mark.parametrize("shape", [(3, 3, 64, 85), (2, 6, 90, 64), (1, 3, 64, 64), (2, 3, 20, 31)])
+@pytest.mark.parametrize("resize", [64, "64x56", "64-80"])
+@pytest.mark.parametrize(("size", "expected"), [("56x40", (40, 56)), ("40x56", (56, 40))])
+def test_training_clips_of_any_height_and_width(
+    crop: Any, shape: tuple[int, ...], resize: int | str, size: str, expected: tuple[int, int]
+) -> None:
+    transform = train_transform(InputConfig(resize=resize, size=size, crop=crop, erasing=1.0), (1, 0))
+    clip, _ = transform(noise(*shape), torch.tensor([1.0, 0.0]), seeded(3))
+    assert clip.shape == (*shape[:2], *expected)
+
+
+def test_a_random_crop_lies_anywhere_and_is_not_resized() -> None:
+    clip = coordinates(6, 9)
+    found = [random_crop(clip, "7x5", generator) for generator in [seeded()] for _ in range(400)]
+    places = [corner_of(view) for view in found]
+    assert set(places) == {(top, left) for top in range(2) for left in range(3)}
+    assert all(40 < places.count(place) < 95 for place in set(places))
+    for view, (top, left) in zip(found, places, strict=True):
+        assert torch.equal(view, clip[..., top : top + 5, left : left + 7])
+
+
+def test_a_random_crop_is_cut_from_the_frame_as_it_was_resized() -> None:
+    transform = train_transform(InputConfig(resize="64-80", size=56, crop="random", flip=False), (0,))
+    for height, width in ((64, 85), (72, 96), (107, 80)):  # short sides of the range
+        frame = coordinates(height, width)
+        clip, _ = transform(frame, torch.ones(1), seeded(1))
+        top, left = corner_of(clip)
+        assert torch.equal(clip, frame[..., top : top + 56, left : left + 56])
 
 
 def test_all_frames_get_the_same_draw() -> None:
@@ -83,7 +116,9 @@ def test_a_transform_travels_to_a_worker_process() -> None:
 
 
 def test_a_crop_larger_than_the_frames_is_refused() -> None:
-    with pytest.raises(UserError, match=r"input.size is 224; expected at most input.resize, 128"):
+    with pytest.raises(
+        UserError, match=r"input.size is 224; expected at most 128 wide and 128 high for input.resize 128"
+    ):
         train_transform(InputConfig(resize=128, size=224), (0,))
 
 
@@ -109,12 +144,38 @@ def test_multi_scale_boxes_are_those_of_tsn() -> None:
     }
 
 
-@given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 300), st.integers(0, 2**32))
-def test_boxes_lie_inside_the_frame(height: int, width: int, size: int, seed: int) -> None:
+def test_multi_scale_boxes_have_the_shape_of_the_crop() -> None:
+    generator = seeded()
+    boxes = {multi_scale_box(256, 340, "256x192", generator) for _ in range(5000)}
+    # the largest box of that shape is 340 × 255; heights 255, 223, 191 → 192, 168; widths 340, 297, 255 → 256, 224
+    assert {box[2:] for box in boxes} == {
+        *((255, 340), (255, 297), (223, 340), (223, 297), (223, 256), (192, 297)),
+        *((192, 256), (192, 224), (168, 256), (168, 224)),
+    }
+    places = {box[:2] for box in boxes if box[2:] == (192, 256)}
+    assert {(0, 0), (64, 84), (32, 42)} <= places
+
+
+def test_random_resized_boxes_have_about_the_shape_of_the_crop() -> None:
+    transform = train_transform(InputConfig(resize=100, size="100x50", crop="resized", flip=False), (0,))
+    for seed in range(100):
+        clip, _ = transform(coordinates(200, 200), torch.ones(1), seeded(seed))
+        first, last = clip[0, :, 0, 0].int(), clip[0, :, -1, -1].int()
+        height, width = (last - first + 1).tolist()
+        assert 0.7 * 2 <= width / height <= 1.4 * 2
+
+
+pixels = st.integers(1, 300)
+
+
+@given(st.integers(1, 400), st.integers(1, 400), pixels, pixels, st.integers(0, 2**32))
+def test_boxes_lie_inside_the_frame(height: int, width: int, size: int, other: int, seed: int) -> None:
     generator = seeded(seed)
     for top, left, box_height, box_width in (
         multi_scale_box(height, width, size, generator),
+        multi_scale_box(height, width, f"{size}x{other}", generator),
         resized_box(height, width, generator),
+        resized_box(height, width, generator, aspect=(0.75 * size / other, 4 / 3 * size / other)),
     ):
         assert 0 <= top <= top + box_height <= height
         assert 0 <= left <= left + box_width <= width
@@ -166,6 +227,36 @@ def test_test_crops_lie_where_they_should(height: int, width: int, crops: int, c
     assert views.shape == (crops, 1, 2, 56, 56)
 
 
+@pytest.mark.parametrize(
+    ("height", "width", "size", "crops", "corners"),
+    [
+        (64, 85, "60x50", 1, [(7, 12)]),
+        (64, 85, "64x40", 3, [(0, 10), (12, 10), (24, 10)]),  # more room down, though the frame is wide
+        (64, 85, "40x64", 3, [(0, 0), (0, 22), (0, 45)]),
+        (100, 64, "60x50", 3, [(0, 2), (25, 2), (50, 2)]),
+        (64, 85, "60x50", 10, [(0, 0), (0, 25), (14, 0), (14, 25), (7, 12)] * 2),
+    ],
+)
+def test_rectangular_test_crops_lie_where_they_should(
+    height: int, width: int, size: str, crops: int, corners: list[tuple[int, int]]
+) -> None:
+    views = crops_of(coordinates(height, width), resize=64, size=size, crops=crops)
+    box_width, box_height = map(int, size.split("x"))
+    assert views.shape == (crops, 1, 2, box_height, box_width)
+    frame = coordinates(height, width)
+    expected = torch.stack([frame[..., top : top + box_height, left : left + box_width] for top, left in corners[:5]])
+    assert torch.equal(views, torch.cat([expected, expected.flip(-1)]) if crops == 10 else expected)
+
+
+@pytest.mark.parametrize("shape", [(20, 30), (30, 20), (64, 64), (48, 80)])
+def test_the_whole_frame_is_squeezed_to_its_size(shape: tuple[int, int]) -> None:
+    clip = noise(2, 3, *shape)
+    (view,) = crops_of(clip, resize="80x48", size="80x48", crops=1)
+    expected = F.interpolate(clip.float(), size=(48, 80), mode="bilinear", antialias=True)
+    assert view.shape == (2, 3, 48, 80)
+    assert (view.float() - expected).abs().max() < 1.01
+
+
 def test_ten_crops_are_corners_centre_and_mirrors() -> None:
     views = crops_of(coordinates(64, 85), resize=64, size=56, crops=10)
     assert [corner_of(view) for view in views[:5]] == [(0, 0), (0, 29), (8, 0), (8, 29), (4, 14)]
@@ -181,7 +272,9 @@ def test_test_crops_resize_frames_of_another_size(shape: tuple[int, int]) -> Non
 def test_test_crops_refuse_what_cannot_be() -> None:
     with pytest.raises(ValueError, match="1, 3 or 10 crops, found 5"):
         crops_of(noise(1, 3, 64, 64), resize=64, size=56, crops=5)
-    with pytest.raises(UserError, match="set resize to 65"):
+    with pytest.raises(
+        UserError, match="crops of 65 pixels do not fit frames resized to 64; expected at most 64 wide and 64 high"
+    ):
         crops_of(noise(1, 3, 64, 64), resize=64, size=65, crops=1)
 
 

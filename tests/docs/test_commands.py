@@ -29,7 +29,7 @@ WITHOUT_ARGUMENTS = {"models", "doctor", "demo"}
 
 
 def lines_of(page: Path) -> Iterator[tuple[str, str]]:
-    """Each command line of a page, with its place: in an indented or fenced block, or between backticks."""
+    """Each command line of a page, with its place: in an indented or fenced block, or between backticks elsewhere."""
     fenced = False
     for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), 1):
         place = f"{page.name}:{number}"
@@ -38,7 +38,7 @@ def lines_of(page: Path) -> Iterator[tuple[str, str]]:
             continue
         if (fenced or line.startswith("    ")) and (found := re.match(r"\s*(?:\$ )?(kinesics [a-z].*)", line)):
             yield place, found[1]
-        elif not fenced:
+        elif not fenced and not line.startswith("    "):
             for text in re.findall(r"`(kinesics [a-z][^`]*)`", line):
                 yield place, text
 

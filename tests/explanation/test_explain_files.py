@@ -167,8 +167,8 @@ def test_windows(num_frames: int, seconds: float | None, expected: tuple[list[in
 
 
 def test_crop_and_time_of_the_heat() -> None:
-    assert crop_box(100, 200, 50, 40) == (10, 60, 80)
-    assert crop_box(200, 100, 50, 50) == (50, 0, 100)
+    assert crop_box(100, 200, 50, 40) == (10, 60, 80, 80)
+    assert crop_box(200, 100, 50, 50) == (50, 0, 100, 100)
     overlay = HeatOverlay(np.stack([np.zeros((2, 2)), np.ones((2, 2))]).astype(np.float32), (1.0, 2.0), 50, 50)
     assert [float(overlay.heat_at(now).mean()) for now in (0.0, 1.0, 1.25, 2.0, 9.0)] == [0, 0, 0.25, 1, 1]
     same = HeatOverlay(overlay.heat, (1.0, 1.0), 50, 50)

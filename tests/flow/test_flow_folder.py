@@ -23,6 +23,7 @@ from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.training.train import train
 from kinesics.video.flow_file import FlowInfo, FlowReader, write_flow
 from kinesics.video.sampling import segment_indices
+from tests.tiny import random_weights
 
 test_crops.__test__ = False  # type: ignore[attr-defined]
 SETTINGS = FlowSettings(method="farneback", bound=5.0, short_side=32)
@@ -74,7 +75,9 @@ def test_flow_alone_tells_left_from_right(tiny_set: Path, flow: Path, tmp_path: 
     settings = small(1)
     settings = dataclasses.replace(
         settings,
-        model=dataclasses.replace(settings.model, dropout=0.0),
+        model=dataclasses.replace(
+            settings.model, dropout=0.0, weights=random_weights(tmp_path, "tsn_resnet18", modality="flow")
+        ),
         optim=dataclasses.replace(
             settings.optim, epochs=2, learning_rate=1e-4, optimizer="adamw", head_start="probe", batch_norm="frozen"
         ),

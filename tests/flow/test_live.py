@@ -18,14 +18,14 @@ from kinesics.video.reader import open_video
 
 
 @pytest.mark.parametrize("warp", [False, True])
-@pytest.mark.parametrize("short_side", [None, 24])
-def test_it_is_what_extraction_writes(tiny_set: Path, tmp_path: Path, warp: bool, short_side: int | None) -> None:
+@pytest.mark.parametrize("resize", [None, 24, "40x24", "24x40"])
+def test_it_is_what_extraction_writes(tiny_set: Path, tmp_path: Path, warp: bool, resize: int | str | None) -> None:
     settings = FlowSettings("dis", bound=8.0, short_side=32, warp=warp)
     item = read_manifest(tiny_set).items()[0]
     extract_one(item, tmp_path / "a.flow.mkv", settings)
     indices = torch.tensor([11, 0, 3, 3, 10])
-    file = FlowReader(tmp_path / "a.flow.mkv", short_side)
-    live = LiveFlow(open_video(item.path, short_side=32), settings, short_side)
+    file = FlowReader(tmp_path / "a.flow.mkv", resize)
+    live = LiveFlow(open_video(item.path, resize=32), settings, resize)
     assert (live.height, live.width, live.num_frames) == (file.height, file.width, file.num_frames)
     assert torch.equal(live.frames_at(indices), file.frames_at(indices))
     assert live.seconds_at(indices).tolist() == pytest.approx(file.seconds_at(indices).tolist(), abs=1e-3)

@@ -102,7 +102,10 @@ def test_one_video(predictor: Predictor, clips: list[Path]) -> None:
 MANY = ViewPlan(num_clips=2, num_segments=4, resize=32, size=28, crops=3, average="probs")
 
 
-@pytest.mark.parametrize("views", ["one", "two-clip", MANY])
+RECTANGLES = ViewPlan(num_segments=4, resize="48x40", size="40x24", crops=10)
+
+
+@pytest.mark.parametrize("views", ["one", "two-clip", "whole-48x32", MANY, RECTANGLES])
 def test_probabilities_are_those_of_a_test(predictor: Predictor, clips: list[Path], views: str | ViewPlan) -> None:
     items = [VideoItem(str(clip), clip) for clip in clips]
     plan = predictor.views(views)
@@ -140,6 +143,23 @@ def test_frames_in_memory_are_as_the_folder_they_came_from(predictor: Predictor,
     same(from_folder, dataclasses.replace(from_memory, path=str(tmp_path)))
     same(predictor.predict(torch.from_numpy(frames), fps=20), from_memory)
     assert from_memory.frame_seconds == pytest.approx([index / 20 for index in from_memory.frame_indices])
+
+
+def test_a_model_of_rectangles_sees_frames_of_any_shape(tmp_path: Path) -> None:
+    plan = ViewPlan(num_segments=4, resize="48x32", size="48x32")
+    predictor = kinesics.load(make_run(tmp_path / "run", plan=plan), device="cpu")
+    assert predictor.plan == plan
+    seen = []
+    hook = predictor.model.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    wide = np.stack(moving_square("right", 3, num_frames=9, size=40))[:, :30]
+    for name, frames in (("wide", wide), ("high", wide.transpose(0, 2, 1, 3))):
+        write_video(tmp_path / f"{name}.mp4", frames, fps=10, crf=4)
+        from_file = predictor.predict(tmp_path / f"{name}.mp4")
+        from_memory = predictor.predict(np.ascontiguousarray(frames), fps=10)
+        assert sum(from_file.probabilities) == pytest.approx(1)
+        assert dict(from_memory)[from_file.label] == pytest.approx(from_file.probability, abs=0.05)
+    hook.remove()
+    assert set(seen) == {(1, 4, 3, 32, 48)}
 
 
 def test_a_part_of_a_video(predictor: Predictor, clips: list[Path]) -> None:
@@ -490,5 +510,5 @@ def test_a_model_of_flow_computes_it(tmp_path: Path, clips: list[Path]) -> None:
     many = list(predictor.predict_many(clips[:3], num_workers=1))
     assert many[1].prediction is not None
     assert many[1].prediction.probabilities == pytest.approx(one.probabilities, abs=1e-5)
-    frames = open_video(clips[1], short_side=40).frames_at(torch.arange(9)).permute(0, 2, 3, 1)
+    frames = open_video(clips[1], resize=40).frames_at(torch.arange(9)).permute(0, 2, 3, 1)
     assert predictor.predict(frames, fps=10).probabilities == pytest.approx(one.probabilities, abs=1e-3)

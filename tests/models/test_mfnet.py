@@ -2,58 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
 from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from kinesics.errors import UserError
 from kinesics.metrics.cost import cost
 from kinesics.models.backbones.mfnet import MFNet
 from kinesics.models.build import create_model
 from kinesics.models.weights.load import load_weights
-
-NORM = ("weight", "bias", "running_mean", "running_var")
-
-
-def published() -> dict[str, tuple[int, ...]]:
-    """Names and shapes of its authors' file: stages of 3, 4, 6 and 3 units, 16 fibers."""
-    shapes: dict[str, tuple[int, ...]] = {"conv1.conv.weight": (16, 3, 3, 5, 5)}
-    shapes |= normed("conv1.bn", 16) | normed("tail.bn", 768)
-    shapes |= {"classifier.weight": (400, 768), "classifier.bias": (400,)}
-    channels = 16
-    for stage, depth, width in ((2, 3, 96), (3, 4, 192), (4, 6, 384), (5, 3, 768)):
-        for unit in range(1, depth + 1):
-            for name, shape in units(channels, width, first=unit == 1):
-                layer = f"conv{stage}.B{unit:02d}.{name}"
-                kernel = (1, 1, 1) if len(shape) == 2 else shape[2:]
-                shapes |= {f"{layer}.conv.weight": (*shape[:2], *kernel)}
-                taken = {"conv_i2": width // 4, "conv_m2": width}.get(name, channels)
-                shapes |= normed(f"{layer}.bn", taken)
-            channels = width
-    return shapes
-
-
-def units(channels: int, width: int, *, first: bool) -> Iterator[tuple[str, tuple[int, ...]]]:
-    """The convolutions of a unit."""
-    yield "conv_i1", (width // 4, channels)
-    yield "conv_i2", (channels, width // 4)
-    yield "conv_m1", (width, channels // 16, 3, 3, 3)
-    if first:
-        yield from (("conv_m2", (width, width)), ("conv_w1", (width, channels)))
-    else:
-        yield "conv_m2", (width, width // 16, 1, 3, 3)
-
-
-def normed(name: str, width: int) -> dict[str, tuple[int, ...]]:
-    """A BatchNorm's tensors."""
-    return {f"{name}.{kind}": (width,) for kind in NORM} | {f"{name}.num_batches_tracked": ()}
+from tests.models.volume_names import mfnet
 
 
 def test_the_authors_file_loads_strictly(tmp_path: Path) -> None:
     random = torch.Generator().manual_seed(0)
-    state = {name: torch.rand(shape, generator=random) for name, shape in published().items()}
+    state = {name: torch.rand(shape, generator=random) for name, shape in mfnet().items()}
     torch.save({"state_dict": {f"module.{name}": tensor for name, tensor in state.items()}}, tmp_path / "mfnet.pth")
     model = create_model("plain_mfnet", 400)
     report = load_weights(model, tmp_path / "mfnet.pth")
@@ -77,6 +43,22 @@ def test_counts_are_the_published_ones() -> None:
     assert (counted.macs - classified + 768 * 400) / 1e9 == pytest.approx(11.0454, abs=1e-4)
     with_norms = cost(model, (1, 16, 3, 224, 224), "conv+fc+bn")
     assert (with_norms.macs - classified + 768 * 400) / 1e9 == pytest.approx(11.1765, abs=1e-4)
+
+
+def test_convolutions_start_by_the_authors_rule() -> None:
+    """Uniform up to √(6 / (fan-in + fan-out)), their `xavier` with a gain of 1; BatchNorms at 1 and 0."""
+    torch.manual_seed(0)
+    for name, module in MFNet().named_modules():
+        if isinstance(module, nn.BatchNorm3d):
+            assert module.weight.eq(1).all() and module.bias.eq(0).all(), name
+        if isinstance(module, nn.Conv3d):
+            width, channels, *kernel = module.weight.shape  # the channels of one fiber, and the width of all
+            bound = math.sqrt(6 / ((width + channels) * math.prod(kernel)))
+            share = module.weight.detach() / bound
+            count = share.numel()
+            assert 1 - 20 / count < float(share.abs().max()) <= 1, name
+            assert float(share.mean()) == pytest.approx(0, abs=5 * 3**-0.5 / count**0.5), name
+            assert float(share.square().mean()) == pytest.approx(1 / 3, abs=5 * 0.3 / count**0.5), name
 
 
 def test_shapes_of_the_stages() -> None:

@@ -109,6 +109,7 @@ def test_models_are_listed_by_pattern_and_by_their_public_weights() -> None:
         "mdt_resnet50",
     ]
     assert list_models("plain_*", pretrained="kinetics") == ["plain_r2plus1d18"]
+    assert list_models("*resnet50", pretrained="kinetics") == ["tsm_resnet50", "mlfe_resnet50"]
     assert list_models("plain_*", pretrained="imagenet") == ["plain_r3d50", "plain_i3d50"]
     assert list_models("plain_*", pretrained=True) == ["plain_r3d50", "plain_r2plus1d18", "plain_i3d50"]
     assert list_models("plain_*", pretrained=False) == ["plain_mfnet", "plain_c3d", "plain_r2plus1d34"]

@@ -20,44 +20,13 @@ from kinesics.models.build import create_model
 from kinesics.models.registry import list_models
 from kinesics.models.weights import sources
 from kinesics.models.weights.load import load_weights
-from tests.models.names import RESNETS, Shapes, filled, norm
-
-
-def c3d_port() -> Shapes:
-    """Names and shapes of the PyTorch port of C3D, with the classes of Sports-1M."""
-    widths = {"1": 64, "2": 128, "3a": 256, "3b": 256, "4a": 512, "4b": 512, "5a": 512, "5b": 512}
-    shapes: Shapes = {}
-    channels = 3
-    for name, width in widths.items():
-        shapes |= {f"conv{name}.weight": (width, channels, 3, 3, 3), f"conv{name}.bias": (width,)}
-        channels = width
-    for name, (wide, narrow) in {"fc6": (4096, 8192), "fc7": (4096, 4096), "fc8": (487, 4096)}.items():
-        shapes |= {f"{name}.weight": (wide, narrow), f"{name}.bias": (wide,)}
-    return shapes
-
-
-def torchvision_r2plus1d18(classes: int = 400) -> Shapes:
-    """torchvision's r2plus1d_18; both convolutions of a block have the first one's channels between their parts."""
-    shapes: Shapes = {"stem.0.weight": (45, 3, 1, 7, 7), **norm("stem.1", 45)}
-    shapes |= {"stem.3.weight": (64, 45, 3, 1, 1), **norm("stem.4", 64)}
-    channels = 64
-    for stage, (width, first) in enumerate(((64, 144), (128, 230), (256, 460), (512, 921)), 1):
-        for index in range(2):
-            block = f"layer{stage}.{index}"
-            between = first if index == 0 else 9 * width // 4
-            for conv, narrow in ((f"{block}.conv1", channels), (f"{block}.conv2", width)):
-                shapes |= {f"{conv}.0.0.weight": (between, narrow, 1, 3, 3), **norm(f"{conv}.0.1", between)}
-                shapes |= {f"{conv}.0.3.weight": (width, between, 3, 1, 1), **norm(f"{conv}.1", width)}
-            if channels != width:
-                shapes |= {f"{block}.downsample.0.weight": (width, channels, 1, 1, 1)}
-                shapes |= norm(f"{block}.downsample.1", width)
-            channels = width
-    return {**shapes, "fc.weight": (classes, 512), "fc.bias": (classes,)}
+from tests.models.names import RESNETS, Shapes, filled
+from tests.models.volume_names import c3d, r2plus1d
 
 
 @pytest.mark.parametrize(
     ("name", "published", "classes"),
-    [("plain_c3d", c3d_port(), 487), ("plain_r2plus1d18", torchvision_r2plus1d18(), 400)],
+    [("plain_c3d", c3d(), 487), ("plain_r2plus1d18", r2plus1d(), 400)],
 )
 def test_published_files_load_whole(name: str, published: Shapes, classes: int, tmp_path: Path) -> None:
     state = filled(published)
@@ -169,16 +138,22 @@ def test_which_public_weights_there_are(tmp_path: Path, monkeypatch: pytest.Monk
         return tmp_path / public.name
 
     monkeypatch.setattr(sources, "fetch", fetch)
-    sources.find_weights("kinetics", "r2plus1d18")
-    sources.find_weights("imagenet", "i3d50")
-    assert fetched == ["r2plus1d_18-91a641e6.pth", "resnet50-0676ba61.pth"]
-    for source, backbone, message in (
-        ("imagenet", "r2plus1d18", "no imagenet weights are known for r2plus1d18.*; kinetics weights are"),
-        ("kinetics", "r2plus1d34", "ig65m"),
-        ("imagenet", "c3d", "c3d.pickle"),
+    sources.find_weights("kinetics", "plain_r2plus1d18")
+    sources.find_weights("imagenet", "plain_i3d50")
+    sources.find_weights("imagenet", "tsm_resnet50")
+    sources.find_weights("kinetics", "tsm_resnet50")
+    sources.find_weights("kinetics", "mlfe_resnet50")
+    tsm = "tsm_r50_256p_1x1x8_50e_kinetics400_rgb_20200726-020785e2.pth"
+    assert fetched == ["r2plus1d_18-91a641e6.pth", "resnet50-0676ba61.pth", "resnet50-0676ba61.pth", tsm, tsm]
+    for source, model, message in (
+        ("imagenet", "plain_r2plus1d18", "no imagenet weights are known for plain_r2plus1d18.*; kinetics weights are"),
+        ("kinetics", "tsn_resnet50", "no kinetics weights are known for tsn_resnet50.*; imagenet weights are"),
+        ("kinetics", "plain_r2plus1d34", "ig65m"),
+        ("kinetics", "kpsem_mfnet", r"MFNet3D_Kinetics-400_72\.8\.pth, at https://"),
+        ("imagenet", "plain_c3d", "c3d.pickle"),
     ):
         with pytest.raises(UserError, match=message):
-            sources.find_weights(source, backbone)
+            sources.find_weights(source, model)
 
 
 def test_key_points_want_stages_of_the_same_time_steps() -> None:

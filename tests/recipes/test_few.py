@@ -46,13 +46,11 @@ def test_few_keeps_the_backbone_of_those_that_have_no_other() -> None:
     assert models["tefe"] == "tefe_efficientnet_lite0"
 
 
-def test_few_refuses_a_backbone_of_random_weights() -> None:
+def test_few_needs_weights() -> None:
     random = [name for name in RECIPES if not recipe(name).model.weights]
     assert "c3d" in random
     for name in random:
-        with pytest.raises(UserError, match=r"model.weights is none .* these stages would stay random"):
-            recipe(name, preset="few")
-        assert recipe(name, preset="few", model={"weights": "own.pt"}).model.weights == "own.pt"
-        assert recipe(name, preset="few", optim={"frozen_stages": 0}).optim.frozen_stages == 0
-    with pytest.raises(UserError, match="would stay random"):
-        recipe("tsm", preset="few", model={"weights": None})
+        with pytest.raises(UserError, match=r"model\.weights is None and .*frozen_stages is 4: .* would stay random"):
+            recipe(name, preset="few").check_kept()
+        recipe(name, preset="few", model={"weights": "own.pt"}).check_kept()
+        recipe(name, preset="few", optim={"frozen_stages": 0, "batch_norm": "train"}).check_kept()

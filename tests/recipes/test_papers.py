@@ -11,6 +11,7 @@ from kinesics.analysis.evaluate import test as evaluate
 from kinesics.recipes import RECIPES, recipe
 from kinesics.training.train import train
 from kinesics.video.view_plan import view_plan
+from tests.tiny import random_weights
 
 
 def test_stp_looks_at_twelve_frames_and_tests_a_hundred() -> None:
@@ -28,9 +29,11 @@ BACKBONES = {"tea": "res2net50", "kpsem": "mfnet", "mfnet": "mfnet", "kpsem_r3d"
 @pytest.mark.parametrize("preset", [None, "few"])
 def test_they_train_and_test(name: str, preset: str | None, tiny_set: Path, tmp_path: Path) -> None:
     made = recipe(name, preset=preset)
+    backbone = BACKBONES.get(name, "efficientnet_lite0")
+    alone = f"plain_{backbone}" if backbone in ("mfnet", "r3d50") else f"tsn_{backbone}"
     made = replace(
         made,
-        model=replace(made.model, backbone=BACKBONES.get(name, "efficientnet_lite0"), weights=None),
+        model=replace(made.model, backbone=backbone, weights=random_weights(tmp_path, alone) if preset else None),
         input=replace(made.input, resize=32, size=32, stride=2),
         optim=replace(made.optim, epochs=1, batch_size=4),
     )
@@ -85,6 +88,11 @@ def test_rows_of_the_papers_tables() -> None:
         assert (optim.learning_rate, optim.learning_rate * optim.head_rate, optim.nesterov) == (0.001, 0.005, True)
     for name in ("mlfe_flow", "stp_flow", "stp_warped", "mlfe_bninception_flow"):
         assert (recipe(name).optim.first_conv_rate, recipe(name).optim.bias_rate) == (5, 2)
+
+
+def test_frames_of_the_papers_that_name_them() -> None:
+    assert {str(recipe(name).input.resize) for name in RECIPES if name.startswith("stp_")} == {"340x256"}
+    assert (str(recipe("tefe").input.resize), recipe("tefe16").input.crop) == ("256-320", "random")
 
 
 def test_tea_has_its_paper_s_settings() -> None:

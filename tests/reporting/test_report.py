@@ -21,11 +21,12 @@ from kinesics.data.manifest import read_manifest
 from kinesics.errors import UserError
 from kinesics.metrics.accuracy import pool
 from kinesics.reporting.build import report
-from kinesics.reporting.page import confusions
+from kinesics.reporting.page import confusions, view_text
 from kinesics.reporting.previews import write_previews
 from kinesics.reporting.report_data import MAX_CLIPS, gather
 from kinesics.values import Scores, VideoItem
 from kinesics.video.reader import open_video
+from kinesics.video.view_plan import ViewPlan
 from kinesics.video.write import write_video
 from tests.metrics.test_accuracy import scores_of
 from tests.metrics.test_significance import two_runs
@@ -252,6 +253,12 @@ def test_the_page_of_a_cross_validation_and_of_a_fused_run(tiny_runs: tuple[Path
     page = page_of(report([tmp_path / "fused", tiny_runs[1]], tmp_path / "both", device="cpu"))
     assert f"fused was fused from {tiny_runs[0]}, {tiny_runs[1]}" in page.all("aside")[0][1]
     assert len(page.all("video")) == 4
+
+
+def test_views_in_words_are_width_by_height() -> None:
+    plan = ViewPlan(num_segments=8, resize="256x224", size="256x224")
+    assert view_text(plan.to_dict()) == "; each 8 time steps of 256×224 pixels, centre crop"
+    assert view_text({"resize": 256, "size": 224}) == "; each 8 time steps of 224×224 pixels, centre crop"
 
 
 def test_many_classes_and_clips(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.tiny import tiny_recipe
 UNUSUAL = Recipe(
     name="a name with spaces",
     model=ModelConfig(system="tsm", weights=None, arguments={"direction": "past", "fold_div": 4}),
-    input=InputConfig(flip=False, crop="centre"),
+    input=InputConfig(flip=False, crop="centre", resize="256-320", size="256x224"),
     optim=OptimConfig(milestones=(), clip_norm=None, learning_rate=1e-5, epochs=3),
     seed=7,
 )

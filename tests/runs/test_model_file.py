@@ -73,6 +73,15 @@ def test_a_good_file_loads_and_leaves_the_random_state(good: Path) -> None:
     assert all(torch.equal(tensor, weights[name]) for name, tensor in model.state_dict().items())
 
 
+def test_sizes_are_whole_numbers_or_rectangles(good: Path, copy: Path) -> None:
+    old = json.loads((good / CONTRACT_NAME).read_text())["plan"]
+    assert (old["resize"], old["size"]) == (32, 32), "as before there were rectangles"
+    (copy / CONTRACT_NAME).write_text(changed(good, plan__resize="64x48", plan__size="64x40"))
+    _, contract = load_model(copy)
+    assert (contract.view_plan.resize, contract.view_plan.size) == ("64x48", "64x40")
+    assert contract.plan == contract.view_plan.to_dict()
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -117,6 +126,9 @@ def test_a_good_file_loads_and_leaves_the_random_state(good: Path) -> None:
         ({"std": [0.2, 0.2, 0.0]}, "std is .*; expected a list, each of it a number above 0"),
         ({"mean": [0.5, 0.5, float("nan")]}, "mean is .*; expected a list"),
         ({"plan": []}, "plan is .*; expected an object"),
+        ({"plan__size": "0x32"}, "view plan: size is '0x32'; expected a whole number from 1 to 8192, or WIDTHxHEIGHT"),
+        ({"plan__resize": "32-40"}, "view plan: resize is '32-40'; expected"),
+        ({"plan__size": "8192x8192", "plan__resize": "8192x8192", "plan__num_segments": 4096}, "numbers per video"),
         ({"plan__size": 64}, "view plan"),
         ({"plan__size": "32"}, "view plan: size is '32'; expected a whole number"),
         ({"plan__num_segments": 10**9}, "num_segments is 1000000000; expected a whole number from 1 to 4096"),

@@ -9,13 +9,14 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from kinesics.analysis.cross_validate import cross_validate
 from kinesics.errors import UserError
 from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.settings import InputConfig, ModelConfig, Recipe
 from kinesics.training.loop import Task
 from kinesics.training.train import build, model_arguments, train
 from tests.listeners import Heard
-from tests.tiny import tiny_recipe
+from tests.tiny import random_weights, tiny_recipe
 
 
 def recipe(system: str, arguments: dict[str, Any] | None = None, **settings: Any) -> Recipe:
@@ -57,7 +58,8 @@ def test_without_weights_all_norms_learn(arguments: dict[str, Any], tiny_set: Pa
     settings = tiny_recipe("tsm").with_changes({"optim.batch_norm": "partial", "optim.epochs": 1, "model": arguments})
     heard = Heard()
     run = train(settings, tiny_set, tmp_path / "run", device="cpu", num_workers=0, listener=heard)
-    assert run.recipe.optim.batch_norm == "train", "the record says so"
+    assert run.recipe.optim.batch_norm == "train"
+    assert run.record["batch_norm"] == "no weights are loaded, so all BatchNorms learn"
     assert "no weights are loaded, so all BatchNorms learn" in heard.lines
     state = load_file(run.model_file)
     means = [name for name in state if name.endswith("running_mean")]
@@ -69,9 +71,7 @@ def test_without_weights_all_norms_learn(arguments: dict[str, Any], tiny_set: Pa
 def test_a_run_s_folder_gives_its_weights(tiny_set: Path, tmp_path: Path) -> None:
     settings = tiny_recipe("tsm").with_changes({"optim.epochs": 1})
     first = train(settings, tiny_set, tmp_path / "tsm", device="cpu", num_workers=0)
-    star = settings.with_changes(
-        {"model": {"system": "mlfe", "weights": str(first), "arguments": {"tsm_loss": False}}}
-    )
+    star = settings.with_changes({"model": {"system": "mlfe", "weights": str(first), "arguments": {"tsm_loss": False}}})
     heard = Heard()
     state = load_file(first.model_file)
     classes = tuple(str(k) for k in range(len(state["head.fc.bias"])))
@@ -82,3 +82,36 @@ def test_a_run_s_folder_gives_its_weights(tiny_set: Path, tmp_path: Path) -> Non
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"empty: holds no model"):
         build(star.with_changes({"model.weights": str(tmp_path / "empty")}), task(), Heard())
+
+
+@pytest.mark.parametrize("weights", [None, ""])
+@pytest.mark.parametrize(
+    ("optim", "message"),
+    [
+        ({"batch_norm": "frozen"}, r"model\.weights is None and optim\.batch_norm is frozen: what is kept would stay"),
+        ({"frozen_stages": 2}, r"model\.weights is None and optim\.frozen_stages is 2: what is kept would stay random"),
+        (
+            {"batch_norm": "frozen", "frozen_stages": 5},
+            r"is frozen and optim\.frozen_stages is 5: .*; expected",
+        ),
+    ],
+)
+def test_random_weights_are_never_kept(
+    weights: str | None, optim: dict[str, Any], message: str, tiny_set: Path, tmp_path: Path
+) -> None:
+    settings = tiny_recipe("tsm").with_changes({"model.weights": weights, "optim": optim})
+    for function in (train, cross_validate):
+        with pytest.raises(UserError, match=message):
+            function(settings, tiny_set, tmp_path / "out", device="cpu", num_workers=0)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("batch_norm", ["partial", "frozen"])
+def test_with_weights_norms_may_be_kept(batch_norm: str, tiny_set: Path, tmp_path: Path) -> None:
+    weights = random_weights(tmp_path, "tsm_resnet18")
+    settings = tiny_recipe("tsm").with_changes(
+        {"model.weights": weights, "optim": {"batch_norm": batch_norm, "frozen_stages": 1, "epochs": 1}}
+    )
+    run = train(settings, tiny_set, tmp_path / "run", device="cpu", num_workers=0)
+    assert run.recipe.optim.batch_norm == batch_norm
+    assert "batch_norm" not in run.record

@@ -24,14 +24,14 @@ from kinesics.runs.model_file import load_model
 from kinesics.settings import InputConfig, ModelConfig, OptimConfig, Recipe
 from kinesics.training.loop import Task
 from kinesics.training.train import build, train
-from tests.tiny import make_set
+from tests.tiny import make_set, random_weights
 
 
-def tiny_recipe(**optim: Any) -> Recipe:
+def tiny_recipe(weights: str | None = None, **optim: Any) -> Recipe:
     settings: dict[str, Any] = {"epochs": 2, "batch_size": 3, "learning_rate": 0.01, "batch_norm": "train"}
     return Recipe(
         name="tiny",
-        model=ModelConfig(system="tsm", backbone="resnet18", weights=None, dropout=0.3),
+        model=ModelConfig(system="tsm", backbone="resnet18", weights=weights, dropout=0.3),
         input=InputConfig(num_segments=3, resize=32, size=32, crop="multi-scale", flip=False),
         optim=OptimConfig(**{**settings, **optim}),
     )
@@ -124,6 +124,7 @@ def test_resumes_after_a_kill(tiny_set: Path, tmp_path: Path) -> None:
 def test_accumulated_batches_equal_a_large_one(tiny_set: Path, tmp_path: Path, balance: str) -> None:
     """Two batches of 2 at the scaled rate take the step of one batch of 4 (no BatchNorm, dropout or clipping)."""
     plain: dict[str, Any] = {"epochs": 1, "batch_norm": "frozen", "balance": balance, "clip_norm": None}
+    plain["weights"] = random_weights(tmp_path, "tsm_resnet18")
     large = tiny_recipe(batch_size=4, learning_rate=0.002, **plain)
     small = tiny_recipe(batch_size=2, accumulate=2, learning_rate=0.001, **plain)
     runs = []
@@ -191,16 +192,18 @@ def test_a_broken_video_stops_the_training_and_is_named(tmp_path: Path) -> None:
 
 
 def test_patience_ends_a_training_that_gets_no_better(tiny_set: Path, tmp_path: Path) -> None:
-    recipe = tiny_recipe(epochs=9, patience=2, learning_rate=1e-12, batch_norm="frozen")
-    run = run_tiny(recipe, tiny_set, tmp_path)
+    weights = random_weights(tmp_path, "tsm_resnet18")
+    recipe = tiny_recipe(weights, epochs=9, patience=2, learning_rate=1e-12, batch_norm="frozen")
+    run = run_tiny(recipe, tiny_set, tmp_path / "run")
     rows = list(csv.DictReader((run / "log.csv").open()))
     assert [row["best"] for row in rows] == ["True", "False", "False"]
 
 
 def test_frozen_stages_and_norms_do_not_move(tiny_set: Path, tmp_path: Path) -> None:
-    recipe = tiny_recipe(epochs=1, batch_norm="frozen", frozen_stages=3)
+    weights = random_weights(tmp_path, "tsm_resnet18")
+    recipe = tiny_recipe(weights, epochs=1, batch_norm="frozen", frozen_stages=3)
     before = load_state_at_start(recipe)
-    after = final_weights(run_tiny(recipe, tiny_set, tmp_path))
+    after = final_weights(run_tiny(recipe, tiny_set, tmp_path / "run"))
     moved = {name for name in before if not torch.equal(before[name], after[name])}
     assert "head.fc.weight" in moved
     assert any(name.startswith("backbone.layer4") for name in moved)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.tiny import make_set
+from tests.tiny import make_set, random_weights
 from tests.training.test_loop import final_weights, run_tiny, same, tiny_recipe
 
 pytestmark = pytest.mark.slow
@@ -62,7 +62,8 @@ def rows(run: Path) -> list[dict[str, float]]:
 
 def test_two_processes_equal_one_with_twice_the_batch(tmp_path: Path) -> None:
     data = make_set(tmp_path)
-    plain: dict[str, Any] = {"batch_norm": "frozen", "clip_norm": None}
+    weights = random_weights(tmp_path, "tsm_resnet18")
+    plain: dict[str, Any] = {"weights": weights, "batch_norm": "frozen", "clip_norm": None}
     done = run_two("whole", data, tmp_path / "two", batch_size=2, learning_rate=0.001, **plain)
     assert done.returncode == 0, done.stderr[-3000:]
     recipe = tiny_recipe(batch_size=4, learning_rate=0.002, **plain).with_changes({"model.dropout": 0.0})

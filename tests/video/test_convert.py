@@ -23,7 +23,7 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
 
 
 @pytest.mark.parametrize(
-    ("height", "width", "short_side", "expected"),
+    ("height", "width", "resize", "expected"),
     [
         (720, 1280, 256, (256, 455)),
         (1280, 720, 256, (455, 256)),
@@ -35,9 +35,9 @@ def psnr(a: torch.Tensor, b: torch.Tensor) -> float:
     ],
 )
 def test_the_short_side_is_met_and_the_aspect_kept(
-    height: int, width: int, short_side: int | None, expected: tuple[int, int]
+    height: int, width: int, resize: int | None, expected: tuple[int, int]
 ) -> None:
-    assert fit(height, width, short_side) == expected
+    assert fit(height, width, resize) == expected
 
 
 def test_black_and_white_and_grey_follow_the_standards() -> None:
@@ -91,14 +91,14 @@ def test_alpha_is_dropped() -> None:
     assert Converter(resize=False).rgb(frame, (8, 8))[3, 3].tolist() == [200, 0, 0]
 
 
-@pytest.mark.parametrize("short_side", [64, 112, 180, 256])
+@pytest.mark.parametrize("resize", [64, 112, 180, 256])
 @pytest.mark.parametrize("name", ["arm_wrestling.mp4", "flipping_a_pancake.mkv", "UCF101__v_BaseballPitch_g01_c01.avi"])
-def test_resizing_first_is_within_40_db_of_the_exact_form(name: str, short_side: int) -> None:
+def test_resizing_first_is_within_40_db_of_the_exact_form(name: str, resize: int) -> None:
     if not (CLIPS / name).exists():
         pytest.skip("the shared clips are not here")
     indices = torch.tensor([0, 40, 80])
-    quick = open_video(CLIPS / name, short_side=short_side).frames_at(indices)
-    exact = open_video(CLIPS / name, short_side=short_side, exact=True).frames_at(indices)
+    quick = open_video(CLIPS / name, resize=resize).frames_at(indices)
+    exact = open_video(CLIPS / name, resize=resize, exact=True).frames_at(indices)
     assert psnr(quick, exact) >= 40
     assert (quick.double() - exact.double()).mean((0, 2, 3)).abs().max() < 0.5  # neither brighter nor tinted
 
@@ -110,8 +110,8 @@ def test_hard_edges_at_720p_are_within_40_db_too(name: str) -> None:
     if not (EDGE_CASES / name).exists():
         pytest.skip("the shared edge cases are not here")
     indices = torch.tensor([0, 20])
-    quick = open_video(EDGE_CASES / name, short_side=256).frames_at(indices)
-    exact = open_video(EDGE_CASES / name, short_side=256, exact=True).frames_at(indices)
+    quick = open_video(EDGE_CASES / name, resize=256).frames_at(indices)
+    exact = open_video(EDGE_CASES / name, resize=256, exact=True).frames_at(indices)
     assert psnr(quick, exact) >= 40
 
 
@@ -129,14 +129,26 @@ def turned(path: Path, degrees: int) -> Path:
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-@pytest.mark.parametrize("short_side", [None, 32])
-def test_rotation_is_applied(tmp_path: Path, degrees: int, short_side: int | None) -> None:
+@pytest.mark.parametrize("resize", [None, 32])
+def test_rotation_is_applied(tmp_path: Path, degrees: int, resize: int | None) -> None:
     path = numbered_video(tmp_path / "a.mp4", 5)
-    upright = open_video(path, short_side=short_side).frames_at(torch.tensor([3]))
-    reader = open_video(turned(path, degrees), short_side=short_side)
+    upright = open_video(path, resize=resize).frames_at(torch.tensor([3]))
+    reader = open_video(turned(path, degrees), resize=resize)
     frames = reader.frames_at(torch.tensor([3]))
     assert frames.shape[-2:] == (reader.height, reader.width)
     assert torch.equal(frames, torch.rot90(upright, degrees // 90, (2, 3)))
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize("exact", [False, True])
+def test_an_exact_size_is_that_of_the_upright_frame(tmp_path: Path, degrees: int, exact: bool) -> None:
+    path = numbered_video(tmp_path / "a.mp4", 5)
+    turned_size = "50x30" if degrees == 180 else "30x50"
+    upright = open_video(path, resize="50x30", exact=exact).frames_at(torch.tensor([3]))
+    reader = open_video(turned(path, degrees), resize=turned_size, exact=exact)
+    assert upright.shape == (1, 3, 30, 50)
+    assert (reader.width, reader.height) == tuple(map(int, turned_size.split("x")))
+    assert torch.equal(reader.frames_at(torch.tensor([3])), torch.rot90(upright, degrees // 90, (2, 3)))
 
 
 def test_phones_held_in_four_ways_show_upright_letters() -> None:

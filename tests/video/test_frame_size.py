@@ -15,7 +15,7 @@ from tests.video.test_open import write
 
 
 @pytest.mark.parametrize(
-    ("shape", "short_side", "expected"),
+    ("shape", "resize", "expected"),
     [
         ("1:1", None, (64, 128)),
         ("2:1", None, (64, 256)),
@@ -28,16 +28,16 @@ from tests.video.test_open import write
 @pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize("ending", ["mp4", "mkv"])
 def test_pixels_that_are_not_square_are_read_as_players_show_them(
-    tmp_path: Path, shape: str, short_side: int | None, expected: tuple[int, int], exact: bool, ending: str
+    tmp_path: Path, shape: str, resize: int | None, expected: tuple[int, int], exact: bool, ending: str
 ) -> None:
     path = numbered_video(tmp_path / f"a.{ending}", 4, sample_aspect_ratio=Fraction(shape.replace(":", "/")))
-    reader = open_video(path, short_side=short_side, exact=exact)
+    reader = open_video(path, resize=resize, exact=exact)
     assert (reader.height, reader.width) == expected
     frames = reader.frames_at(torch.arange(4))
     reader.close()
     assert tuple(frames.shape) == (4, 3, *expected)
     assert numbers(frames) == [0, 1, 2, 3]
-    if short_side is None:
+    if resize is None:
         check = decode_whole(path)
         assert (check.status, check.height, check.width) == ("ok", *expected)
 

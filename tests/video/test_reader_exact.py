@@ -94,7 +94,7 @@ def test_any_frames_are_those_of_decoding_in_sequence(
 
 
 def test_small_frames_have_their_number_too(path: Path) -> None:
-    reader = open_video(path, short_side=48)
+    reader = open_video(path, resize=48)
     frames = reader.frames_at(torch.tensor([59, 0, 31, 31]))
     assert numbers(frames) == [59, 0, 31, 31]
     assert frames.shape == (4, 3, 48, 96) == (4, 3, reader.height, reader.width)

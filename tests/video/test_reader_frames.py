@@ -38,7 +38,7 @@ def test_a_folder_in_natural_order(folder: Path) -> None:
 
 
 def test_a_folder_of_unknown_rate_has_25(folder: Path) -> None:
-    reader = open_video(folder, short_side=32, start_seconds=0.08, end_seconds=0.2)
+    reader = open_video(folder, resize=32, start_seconds=0.08, end_seconds=0.2)
     assert (reader.num_frames, reader.fps) == (3, 25)
     frames = reader.frames_at(torch.arange(3))
     assert frames.shape == (3, 3, 32, 64)
@@ -70,7 +70,7 @@ def test_a_gap_in_a_pattern_names_the_missing_file(tmp_path: Path) -> None:
 def test_frames_of_another_size_are_named(folder: Path) -> None:
     assert cv2.imwrite(str(folder / "f7.png"), np.zeros((10, 20, 3), np.uint8))
     with pytest.raises(VideoError, match=r"f7\.png: 20×10 pixels, but the first frame has 128×64"):
-        open_video(folder, short_side=32).frames_at(torch.arange(12))
+        open_video(folder, resize=32).frames_at(torch.arange(12))
     check = decode_whole(folder)
     assert check.status == "error"
     assert "f7.png" in check.reason
@@ -123,7 +123,9 @@ def test_a_whole_folder_checks(folder: Path) -> None:
 def test_invalid_arguments(folder: Path) -> None:
     with pytest.raises(UserError, match="did you mean 'pyav'"):
         open_video(folder, decoder="pyva")
-    with pytest.raises(UserError, match="short_side must be 1"):
-        open_video(folder, short_side=0)
+    with pytest.raises(UserError, match="resize is 0; expected a whole number from 1"):
+        open_video(folder, resize=0)
+    with pytest.raises(UserError, match="resize is '256-320'; expected"):
+        open_video(folder, resize="256-320")
     with pytest.raises(UserError, match="fps must be above 0"):
         open_video(folder, fps=0)

@@ -27,9 +27,9 @@ def read(reader: VideoReader, indices: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("method", multiprocessing.get_all_start_methods())
-@pytest.mark.parametrize("short_side", [None, 32])
-def test_a_reader_in_use_works_in_another_process(path: Path, method: str, short_side: int | None) -> None:
-    reader = open_video(path, short_side=short_side)
+@pytest.mark.parametrize("resize", [None, 32])
+def test_a_reader_in_use_works_in_another_process(path: Path, method: str, resize: int | None) -> None:
+    reader = open_video(path, resize=resize)
     assert read(reader, [20]) == [20]
     with multiprocessing.get_context(method).Pool(2) as pool:
         answers = [pool.apply_async(read, (reader, [39, i, 0])) for i in range(6)]
@@ -58,7 +58,7 @@ class Readers(Dataset[list[int]]):
     """Readers opened before the workers start."""
 
     def __init__(self, path: Path) -> None:
-        self.readers = [open_video(path, short_side=32) for _ in range(4)]
+        self.readers = [open_video(path, resize=32) for _ in range(4)]
 
     def __len__(self) -> int:
         return 16
@@ -74,7 +74,7 @@ def test_a_data_loader(path: Path, method: str) -> None:
 
 
 def test_a_pickled_reader_is_the_same_part(path: Path) -> None:
-    reader = open_video(path, start_seconds=0.4, end_seconds=0.8, short_side=48)
+    reader = open_video(path, start_seconds=0.4, end_seconds=0.8, resize=48)
     copy = pickle.loads(pickle.dumps(reader))  # noqa: S301 - our own
     assert (copy.num_frames, copy.fps, copy.height) == (10, 25, 48)
     assert read(copy, [0, 9]) == [10, 19]
@@ -97,7 +97,7 @@ def test_memory_stays_flat(path: Path) -> None:
 
     def decode(times: int) -> None:
         for i in range(times):
-            open_video(path, short_side=32 + i % 2).frames_at(torch.tensor([1, 20, 39]))  # never closed
+            open_video(path, resize=32 + i % 2).frames_at(torch.tensor([1, 20, 39]))  # never closed
 
     gc.disable()  # the readers must be freed without the garbage collector
     try:

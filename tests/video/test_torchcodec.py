@@ -39,7 +39,7 @@ def test_the_frames_are_those_of_pyav(tmp_path: Path, name: str) -> None:
     assert torch.equal(reader.frames_at(indices), other.frames_at(indices))
     assert torch.equal(reader.seconds_at(indices), other.seconds_at(indices))
     assert (reader.num_frames, reader.fps, reader.height, reader.width) == (60, 25, 64, 128)
-    small = open_video(path, decoder="torchcodec", short_side=32, start_seconds=0.4).frames_at(torch.tensor([5, 0]))
+    small = open_video(path, decoder="torchcodec", resize=32, start_seconds=0.4).frames_at(torch.tensor([5, 0]))
     assert small.shape == (2, 3, 32, 64)
     assert numbers(small) == [15, 10]
 

@@ -29,6 +29,56 @@ def test_named_plans(name: str, shape: tuple[int, ...], num_views: int, size: in
     assert (plan.num_views, plan.size, plan.resize, plan.average) == (num_views, size, 256, average)
 
 
+@pytest.mark.parametrize(
+    ("name", "resize", "size", "expected"),
+    [
+        ("one", "340x256", 224, ("340x256", 224)),
+        ("25x10", "340x256", 224, ("340x256", 224)),
+        ("two-clip", "340x256", 224, ("340x256", 256)),
+        ("one", "256-320", 224, (256, 224)),  # tests take the lowest
+        ("ten-by-three", "256-320", 224, (256, 256)),
+        ("ten-by-three", 256, "224x112", (256, "256x128")),  # the largest crop of its shape
+        ("two-clip", "256x224", "256x224", ("256x224", "256x224")),
+        ("whole-256x224", "256-320", 224, ("256x224", "256x224")),
+        ("whole-256x224", 96, 64, ("256x224", "256x224")),
+        ("whole-224x224", 256, 192, ("224x224", 224)),
+    ],
+)
+def test_plans_of_frames_of_any_shape(
+    name: str, resize: int | str, size: int | str, expected: tuple[int | str, int | str]
+) -> None:
+    plan = view_plan(name, InputConfig(resize=resize, size=size))
+    assert (plan.resize, plan.size) == expected
+    assert ViewPlan.from_dict(json.loads(json.dumps(plan.to_dict()))) == plan
+    whole = plan.named("whole-64x48")
+    assert (whole.resize, whole.size, whole.num_segments) == ("64x48", "64x48", plan.num_segments)
+
+
+def test_the_whole_frame_is_one_clip_and_one_crop() -> None:
+    plan = view_plan("whole-256x224", INPUT)
+    assert (plan.num_views, plan.average, tuple(plan.frame_indices(100).shape)) == (1, "logits", (1, 8, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        (
+            "whole-256x",
+            "view plan 'whole-256x' has no size; expected whole-WIDTHxHEIGHT in pixels, such as whole-256x224",
+        ),
+        ("whole-", "view plan 'whole-' has no size; expected"),
+        ("whole-0x224", "view plan 'whole-0x224' has no size; expected"),
+        ("whole-256", "view plan 'whole-256' has no size; expected"),
+        ("whole-256-320", "view plan 'whole-256-320' has no size; expected"),
+        ("256x224", "unknown view plan '256x224'; did you mean 'whole-256x224'"),
+        ("25x3", "unknown view plan '25x3'; did you mean '25x1"),
+    ],
+)
+def test_a_wrong_name_of_a_size_is_named(name: str, expected: str) -> None:
+    with pytest.raises(UserError, match=expected):
+        view_plan(name, INPUT)
+
+
 def test_plans_follow_the_input() -> None:
     dense = InputConfig(num_segments=3, frames_per_segment=2, sampling="dense", stride=4, resize=64, size=56)
     plan = view_plan("one", dense)
@@ -63,6 +113,14 @@ def test_an_unknown_field_gets_the_nearest() -> None:
         ({"num_segments": 2.5}, "num_segments is 2.5; expected a whole number"),
         ({"stride": "8"}, "stride is .8.; expected a whole number"),
         ({"resize": 128, "size": 224}, "crops of 224 pixels do not fit frames resized to 128"),
+        (
+            {"resize": 256, "size": "340x256"},
+            "340x256 pixels do not fit .* 256; expected at most 256 wide and 256 high",
+        ),
+        ({"resize": "340x256", "size": "256x340"}, "expected at most 340 wide and 256 high"),
+        ({"resize": "256-320"}, "resize is '256-320'; expected .* or WIDTHxHEIGHT such as 340x256"),
+        ({"resize": "340x"}, "resize is '340x'; expected"),
+        ({"size": "0x256"}, "size is '0x256'; expected"),
     ],
 )
 def test_a_plan_checks_itself(values: dict[str, Any], expected: str) -> None:

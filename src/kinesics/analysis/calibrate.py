@@ -86,7 +86,7 @@ def calibrate(
         none: Clips that show none of the classes: another manifest, or a split of this one.
         false_alarms: The share of these that may be called a class; without any, the share of wrong answers.
         split: Which videos.
-        views: one, two-clip, ten-by-three, 25x10 or 25x1; as in the predictions to come.
+        views: one, two-clip, ten-by-three, 25x10, 25x1 or whole-256x224 (see `test`); as in the predictions to come.
         device: Where to compute.
         num_workers: Decoding processes; as many as cores by default.
         listener: Hears what is said and how far the work is.

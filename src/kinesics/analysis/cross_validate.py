@@ -75,7 +75,7 @@ def cross_validate(
         data: The manifest, with folds.
         out: Folder of the folds' runs and of the pooled results.
         flow: Folder of `kinesics flow`, for recipes that take flow.
-        views: View plan of the test: one, two-clip, ten-by-three, 25x10, 25x1.
+        views: View plan of the test: one, two-clip, ten-by-three, 25x10, 25x1 or whole-256x224, as in `test`.
         hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         final: Then train on all clips into OUT/final, calibrated by the folds' scores: the model to use.
         device: Where to compute.

@@ -69,7 +69,8 @@ def test(
         data: The manifest; by default the one that the run was trained on.
         flow: Folder of `kinesics flow`, for a model that takes flow; without data, by default the training's.
         split: Which videos.
-        views: one, two-clip, ten-by-three, 25x10 or 25x1.
+        views: one, two-clip, ten-by-three, 25x10, 25x1, or whole-WIDTHxHEIGHT: the whole frame at this size, such as
+            whole-256x224.
         hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         out: Where to write; RUN/SPLIT-VIEWS by default.
         device: Where to compute.

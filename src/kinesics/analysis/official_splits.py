@@ -77,7 +77,7 @@ def official_splits(
         data: The manifests, one per official split, each with the splits train and test.
         out: Folder of the splits' runs and of their figures.
         flow: Folder of `kinesics flow` with the flow of all manifests, for recipes that take flow.
-        views: View plan of the test: one, two-clip, ten-by-three, 25x10, 25x1.
+        views: View plan of the test: one, two-clip, ten-by-three, 25x10, 25x1 or whole-256x224, as in `test`.
         hierarchy: CSV or JSON file with the parent of each class, or ma52; names such as head/nod need none.
         device: Where to compute.
         num_workers: Decoding processes; as many as cores by default.

@@ -15,6 +15,7 @@ from kinesics.metrics.cost import Cost, cost
 from kinesics.models.recognizer import Recognizer
 from kinesics.runs.model_file import WEIGHTS_NAME, Contract, load_model
 from kinesics.runs.run import Run
+from kinesics.sizes import Size
 from kinesics.values import Scores, VideoItem
 from kinesics.video.view_plan import ViewPlan
 
@@ -105,8 +106,8 @@ def model_of(folder: Path) -> tuple[Recognizer, Contract] | None:
 
 
 def input_shape(model: Recognizer, plan: ViewPlan) -> tuple[int, ...]:
-    """(1, T, C, size, size): what the model gets of one view."""
-    return (1, plan.num_segments * plan.steps_per_segment, model.channels, plan.size, plan.size)
+    """(1, T, C, H, W): what the model gets of one view."""
+    return (1, plan.num_segments * plan.steps_per_segment, model.channels, *Size.of(plan.size))
 
 
 def run_names(paths: Sequence[Path]) -> list[str]:

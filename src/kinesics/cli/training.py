@@ -86,9 +86,8 @@ def recipe_flags(
                 raise UserError(f"kinesics {command}: expected a recipe first: {', '.join(RECIPES)}")
             words = [next(iter(RECIPES)), "--help"]
         name, rest = words[0], words[1:]
-        preset, weights = value_of(rest, "--preset"), value_of(rest, "--weights")
-        start = {} if weights is None else {"model.weights": None if weights == "None" else weights}
-        made = recipe(name, preset=None if preset in (None, "None") else preset, **start)
+        preset = value_of(rest, "--preset")
+        made = recipe(name, preset=None if preset in (None, "None") else preset)
         default, prog = kind(data=tyro.MISSING, out=tyro.MISSING, recipe=made), f"kinesics {command} {name}"
         title = f"{title}\n\n{(RECIPES[name].__doc__ or '').strip()}"
     found = tyro.cli(kind, args=rest, prog=prog, default=default, description=title)

@@ -17,6 +17,7 @@ from kinesics.errors import VideoError
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.flow.live import LiveFlow
 from kinesics.settings import InputConfig
+from kinesics.sizes import RangeSetting, Resize, ResizeSetting
 from kinesics.values import Sample, VideoItem, VideoReader, one_hot
 from kinesics.video.flow_file import FlowReader
 from kinesics.video.reader import open_video, salvaged_if_needed
@@ -62,6 +63,7 @@ class TrainClips(Dataset[Sample | VideoError]):
         item = self.items[index]
         generator = keyed_generator("clip", self.seed, epoch, index)
         settings = self.input
+        resize = drawn_resize(settings.resize, generator)
 
         def indices(num_frames: int) -> Tensor:
             stack = settings.frames_per_segment
@@ -80,12 +82,20 @@ class TrainClips(Dataset[Sample | VideoError]):
             )
 
         try:
-            clip, frames, _ = read_clip(item, settings.resize, indices)
+            clip, frames, _ = read_clip(item, resize, indices)
         except VideoError as error:
             return error
         target = torch.from_numpy(one_hot(item.labels, self.num_classes)).float()
         clip, target = self.transform(clip, target, generator)
         return Sample(item.id, clip[None], target, frames[None])
+
+
+def drawn_resize(setting: RangeSetting, generator: Generator) -> ResizeSetting:
+    """The same setting; of a range, one short side from it, each as likely as the others."""
+    resize = Resize.of(setting)
+    if resize == resize.fixed:
+        return setting
+    return int(torch.randint(resize.lowest, resize.highest + 1, (), generator=generator))
 
 
 @dataclass(frozen=True)
@@ -125,7 +135,7 @@ def sent_part(clip_TCHW: Tensor, plan: ViewPlan) -> Tensor:
 
 
 def crop_views(clips: Tensor, plan: ViewPlan) -> Tensor:
-    """The clips of `sent_part` (num_clips, T, C, h, w) → the views (V, T, C, size, size), on the device of `clips`."""
+    """The clips of `sent_part` (num_clips, T, C, h, w) → the views (V, T, C, H, W), on the device of `clips`."""
     if plan.crops == 1:
         return clips
     return torch.cat(
@@ -138,7 +148,7 @@ def crop_views(clips: Tensor, plan: ViewPlan) -> Tensor:
 
 def read_clip(
     item: VideoItem,
-    short_side: int,
+    resize: ResizeSetting,
     indices: Callable[[int], Tensor],
     flow: FlowSettings | None = None,
     max_pixels: int | None = None,
@@ -148,32 +158,32 @@ def read_clip(
     A partial video is read as if it had only the frames that can be decoded. Where the damage appears only now,
     `indices` is called again with the number of those frames.
 
-    flow: compute this flow of the video and return it instead of the frames. max_pixels: see `open_video`.
+    resize, max_pixels: see `open_video`. flow: compute this flow of the video and return it instead of the frames.
 
     Raises:
         VideoError: the file cannot be decoded.
     """
     return salvaged_if_needed(
         lambda salvage: _read_clip(
-            replace(item, is_partial=salvage or item.is_partial), short_side, indices, flow, max_pixels
+            replace(item, is_partial=salvage or item.is_partial), resize, indices, flow, max_pixels
         )
     )
 
 
 def _read_clip(
     item: VideoItem,
-    short_side: int,
+    resize: ResizeSetting,
     indices: Callable[[int], Tensor],
     flow: FlowSettings | None,
     max_pixels: int | None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """See `read_clip`; a damaged frame of a video that is not marked as partial raises."""
     if item.is_flow:
-        reader: VideoReader = FlowReader(item.path, short_side)
+        reader: VideoReader = FlowReader(item.path, resize)
     else:
         reader = open_video(
             item.path,
-            short_side=flow.short_side if flow else short_side,
+            resize=flow.short_side if flow else resize,
             start_seconds=item.start_seconds,
             end_seconds=item.end_seconds,
             fps=item.fps,
@@ -182,7 +192,7 @@ def _read_clip(
             index_folder=item.index_folder,
         )
     if flow:
-        reader = LiveFlow(reader, flow, short_side)
+        reader = LiveFlow(reader, flow, resize)
     try:
         indices_TF = indices(reader.num_frames)
         frames = torch.unflatten(reader.frames_at(indices_TF.flatten()), 0, tuple(indices_TF.shape))

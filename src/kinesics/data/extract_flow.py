@@ -152,7 +152,7 @@ def extract_one(
     """Write the flow of one video; `alive` is called for each frame. Raises VideoError where one cannot be decoded."""
     reader = open_video(
         item.path,
-        short_side=settings.short_side,
+        resize=settings.short_side,
         start_seconds=item.start_seconds,
         end_seconds=item.end_seconds,
         fps=item.fps,

@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from kinesics.data.dataset import TestClips, TrainClips, crop_views
 from kinesics.devices import num_cores
 from kinesics.errors import KinesicsError, VideoError
+from kinesics.sizes import Resize, Size
 from kinesics.values import Sample
 from kinesics.video.view_plan import ViewPlan
 
@@ -38,7 +39,7 @@ class Batch:
     targets: Tensor
 
     def views(self, plan: ViewPlan) -> Tensor:
-        """(N, V, T, C, size, size): the views of `plan`; the clips are from `sent_part` with the same plan."""
+        """(N, V, T, C, H, W): the views of `plan`; the clips are from `sent_part` with the same plan."""
         if plan.crops == 1 and isinstance(self.clips, Tensor):
             return self.clips
         return torch.stack([crop_views(clip, plan) for clip in self.clips])
@@ -154,7 +155,7 @@ def train_batches(
     inputs = clips.input
     channels = 3 if inputs.modality == "rgb" else 2
     frames = inputs.num_segments * inputs.steps_per_segment * inputs.frames_per_segment
-    size = batch_size * frames * channels * inputs.size**2
+    size = batch_size * frames * channels * Size.of(inputs.size).num_pixels
     return Batches(clips, batch_sampler, batch_bytes=size, num_workers=num_workers)
 
 
@@ -163,7 +164,8 @@ def test_batches(clips: TestClips, indices: Sequence[int], batch_size: int, num_
     plan = clips.plan
     batches = [list(indices[i : i + batch_size]) for i in range(0, len(indices), batch_size)]
     frames = plan.num_clips * plan.num_segments * plan.steps_per_segment * plan.frames_per_segment
-    pixels = plan.size**2 if plan.crops == 1 else 2 * plan.resize**2
+    size = Size.of(plan.size) if plan.crops == 1 else Resize.of(plan.resize).smallest
+    pixels = size.num_pixels * (1 if plan.crops == 1 else 2)
     workers = min(num_cores() if num_workers is None else num_workers, len(batches))
     return Batches(clips, batches, batch_bytes=batch_size * frames * 3 * pixels, num_workers=workers)
 

@@ -20,6 +20,7 @@ from torch import Generator, Tensor
 
 from kinesics.errors import UserError
 from kinesics.settings import InputConfig
+from kinesics.sizes import RangeSetting, Resize, Size, SizeSetting
 from kinesics.video.view_plan import Modality
 
 Box = tuple[int, int, int, int]
@@ -37,7 +38,7 @@ FIXED_OFFSETS = (
 AREA = (0.25, 1.0)
 """Share of the frame that a random resized crop covers. At 0.08, as for images, small actions would be lost."""
 ASPECT = (3 / 4, 4 / 3)
-"""Width over height of a random resized crop."""
+"""Width over height of a random resized crop, over that of `input.size`."""
 ERASED_AREA = (0.02, 1 / 3)
 """Share of the crop that random erasing covers."""
 ERASED_ASPECT = (0.3, 1 / 0.3)
@@ -48,13 +49,15 @@ LUMA = (0.299, 0.587, 0.114)
 
 @dataclass(frozen=True)
 class TrainTransform:
-    """Crop, mirror, jitter and erase a clip and its target: (T, C, H, W), (K,) → (T, C, size, size), (K,)."""
+    """Crop, mirror, jitter and erase a clip and its target: (T, C, H, W), (K,) → (T, C, height, width), (K,).
+
+    Height and width are those of `input.size`. The frames are those that `input.resize` gives.
+    """
 
     input: InputConfig
     flip_map: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        _check(self.input.size, self.input.resize)
         if self.input.modality == "flow" and self.input.color_jitter > 0:
             raise UserError("flow has no colours; set color_jitter to 0")
         mirrored_twice = [self.flip_map[i] if 0 <= i < len(self.flip_map) else -1 for i in self.flip_map]
@@ -67,7 +70,11 @@ class TrainTransform:
         if settings.crop == "multi-scale":
             clip = resized(clip_TCHW, multi_scale_box(height, width, settings.size, generator), settings.size)
         elif settings.crop == "resized":
-            clip = resized(clip_TCHW, resized_box(height, width, generator), settings.size)
+            shape = Size.of(settings.size).aspect
+            box = resized_box(height, width, generator, aspect=(ASPECT[0] * shape, ASPECT[1] * shape))
+            clip = resized(clip_TCHW, box, settings.size)
+        elif settings.crop == "random":
+            clip = random_crop(_fitted(clip_TCHW, settings.resize), settings.size, generator)
         else:
             clip = test_crops(clip_TCHW, resize=settings.resize, size=settings.size, crops=1)[0]
         if settings.flip:
@@ -80,27 +87,27 @@ class TrainTransform:
 
 
 def train_transform(input: InputConfig, flip_map: Sequence[int]) -> TrainTransform:
-    """The augmentation by the settings `input`, as a callable (clip, target, generator) → (clip, target).
-
-    Raises:
-        UserError: the crop is larger than the frames.
-    """
+    """The augmentation by the settings `input`, as a callable (clip, target, generator) → (clip, target)."""
     return TrainTransform(input, tuple(flip_map))
 
 
-def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int, modality: Modality = "rgb") -> Tensor:
-    """(T, C, H, W) → (crops, T, C, size, size): the square crops of a test, of frames whose short side is `resize`.
+def test_crops(
+    clip_TCHW: Tensor, *, resize: RangeSetting, size: SizeSetting, crops: int, modality: Modality = "rgb"
+) -> Tensor:
+    """(T, C, H, W) → (crops, T, C, height, width): the crops of a test, of the height and width of `size`.
 
-    1: the centre. 3: the two ends and the centre of the longer side. 10: the four corners, the centre, and the mirror
-    images of these five in the same order. Frames of another short side are resized first.
+    1: the centre. 3: the two ends and the centre of the side that has more room. 10: the four corners, the centre, and
+    the mirror images of these five in the same order. Frames of another size than `resize` gives are resized first.
 
     Raises:
         ValueError: `crops` is another number.
         UserError: `size` is larger than `resize`.
     """
-    _check(size, resize)
-    clip = _short_side(clip_TCHW, resize)
-    down, right = clip.shape[-2] - size, clip.shape[-1] - size
+    crop, frames = Size.of(size), Resize.of(resize)
+    if not frames.holds(crop):
+        raise UserError(f"crops of {size} pixels do not fit frames resized to {resize}; expected {frames.limit}")
+    clip = _fitted(clip_TCHW, resize)
+    down, right = clip.shape[-2] - crop.height, clip.shape[-1] - crop.width
     centre = (down // 2, right // 2)
     if crops == 1:
         corners = [centre]
@@ -112,28 +119,34 @@ def test_crops(clip_TCHW: Tensor, *, resize: int, size: int, crops: int, modalit
         corners = [(0, 0), (0, right), (down, 0), (down, right), centre]
     else:
         raise ValueError(f"expected 1, 3 or 10 crops, found {crops}")
-    views = torch.stack([clip[..., top : top + size, left : left + size] for top, left in corners])
+    views = torch.stack([_cut(clip, (top, left, *crop)) for top, left in corners])
     return torch.cat([views, mirrored(views, modality)]) if crops == 10 else views
 
 
 test_crops.__test__ = False  # type: ignore[attr-defined]  # not a test case, although pytest would collect the name
 
 
-def multi_scale_box(height: int, width: int, size: int, generator: Generator) -> Box:
-    """TSN's corner and multi-scale crop: sides from SCALES of the short side, at one of 13 fixed places.
+def multi_scale_box(height: int, width: int, size: SizeSetting, generator: Generator) -> Box:
+    """TSN's corner and multi-scale crop: height and width from SCALES of the short side, at one of 13 fixed places.
 
-    Sides within 2 pixels of `size` become `size`, which needs no resizing. Places reach the frame's edge; the published
-    code rounds them down and stops up to 3 pixels before it.
+    Where `size` is no square, they are from SCALES of the largest box of its shape; TSN's code takes the short side for
+    both, so that the network sees another shape than in a test. Sides within 2 pixels of `size` become `size`, which
+    needs no resizing. Places reach the frame's edge; the published code rounds them down and stops up to 3 pixels
+    before it.
 
     Source: TSN (Wang et al. 2016), section 3.2, with the 13 places of its code (`more_fix_crop`).
     """
-    short = min(height, width)
-    sides = [int(short * scale) for scale in SCALES]
-    sides = [size if abs(side - size) < 3 and size <= short else max(1, side) for side in sides]
-    shapes = [(h, w) for i, h in enumerate(sides) for j, w in enumerate(sides) if abs(i - j) <= MAX_DISTORT]
+    wanted = Size.of(size)
+    heights, widths = map(_sides, wanted.largest_in(height, width), wanted)
+    shapes = [(h, w) for i, h in enumerate(heights) for j, w in enumerate(widths) if abs(i - j) <= MAX_DISTORT]
     crop_height, crop_width = shapes[_draw(len(shapes), generator)]
     down, right = FIXED_OFFSETS[_draw(len(FIXED_OFFSETS), generator)]
     return down * (height - crop_height) // 4, right * (width - crop_width) // 4, crop_height, crop_width
+
+
+def _sides(largest: int, wanted: int) -> list[int]:
+    sides = [int(largest * scale) for scale in SCALES]
+    return [wanted if abs(side - wanted) < 3 and wanted <= largest else max(1, side) for side in sides]
 
 
 def resized_box(
@@ -158,11 +171,18 @@ def resized_box(
     return (height - crop_height) // 2, (width - crop_width) // 2, crop_height, crop_width
 
 
-def resized(clip_TCHW: Tensor, box: Box, size: int) -> Tensor:
-    """(T, C, H, W) → (T, C, size, size): the box of each frame, resized."""
-    top, left, height, width = box
-    crop = clip_TCHW[..., top : top + height, left : left + width]
-    return _interpolated(crop, size, size)
+def random_crop(clip_TCHW: Tensor, size: SizeSetting, generator: Generator) -> Tensor:
+    """(T, C, H, W) → (T, C, height, width): a box of `size` at a random place, each as likely as the others."""
+    crop = Size.of(size)
+    top, left = (
+        _draw(room + 1, generator) for room in (clip_TCHW.shape[-2] - crop.height, clip_TCHW.shape[-1] - crop.width)
+    )
+    return _cut(clip_TCHW, (top, left, *crop))
+
+
+def resized(clip_TCHW: Tensor, box: Box, size: SizeSetting) -> Tensor:
+    """(T, C, H, W) → (T, C, height, width): the box of each frame, resized to `size`."""
+    return _interpolated(_cut(clip_TCHW, box), Size.of(size))
 
 
 def mirrored(clips: Tensor, modality: Modality) -> Tensor:
@@ -244,11 +264,6 @@ def random_erasing(clip_TCHW: Tensor, probability: float, generator: Generator) 
     return erased
 
 
-def _check(size: int, resize: int) -> None:
-    if size > resize:
-        raise UserError(f"crops of {size} pixels do not fit frames resized to {resize}; set resize to {size} or more")
-
-
 def _draw(num_choices: int, generator: Generator) -> int:
     return int(torch.randint(num_choices, (), generator=generator))
 
@@ -266,16 +281,17 @@ def _random_box(
     return int(draws[2] * (height - box_height + 1)), int(draws[3] * (width - box_width + 1)), box_height, box_width
 
 
-def _short_side(clip_TCHW: Tensor, resize: int) -> Tensor:
-    """The clip with its short side at `resize` and its aspect ratio kept."""
-    height, width = clip_TCHW.shape[-2:]
-    short = min(height, width)
-    return _interpolated(
-        clip_TCHW, max(resize, round(height * resize / short)), max(resize, round(width * resize / short))
-    )
+def _fitted(clip_TCHW: Tensor, resize: RangeSetting) -> Tensor:
+    """The clip as `resize` has it."""
+    return _interpolated(clip_TCHW, Resize.of(resize).fit(*clip_TCHW.shape[-2:]))
 
 
-def _interpolated(clip_TCHW: Tensor, height: int, width: int) -> Tensor:
-    if clip_TCHW.shape[-2:] == (height, width):
+def _cut(clip_TCHW: Tensor, box: Box) -> Tensor:
+    top, left, height, width = box
+    return clip_TCHW[..., top : top + height, left : left + width]
+
+
+def _interpolated(clip_TCHW: Tensor, size: Size) -> Tensor:
+    if tuple(clip_TCHW.shape[-2:]) == size:
         return clip_TCHW
-    return F.interpolate(clip_TCHW, size=(height, width), mode="bilinear", antialias=True, align_corners=False)
+    return F.interpolate(clip_TCHW, size=tuple(size), mode="bilinear", antialias=True, align_corners=False)

@@ -10,6 +10,7 @@ import numpy as np
 
 from kinesics.annotation.annotate import Frame
 from kinesics.plots.saliency import Floats, overlay
+from kinesics.sizes import Resize, ResizeSetting, Size, SizeSetting
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class HeatOverlay:
 
     heat: Floats
     step_seconds: tuple[float, ...]
-    resize: int
-    size: int
+    resize: ResizeSetting
+    size: SizeSetting
 
     def heat_at(self, seconds: float) -> Floats:
         """(h, w): the map at a time. Before the first time step it is the first map, after the last the last."""
@@ -37,18 +38,20 @@ class HeatOverlay:
     def __call__(self, frame: Frame, seconds: float) -> Frame:
         """(H, W, 3) and its time → the frame with the heat of that time."""
         height, width = frame.shape[:2]
-        top, left, side = crop_box(height, width, self.resize, self.size)
+        top, left, box_height, box_width = crop_box(height, width, self.resize, self.size)
         heat = np.zeros((height, width), np.float32)
-        heat[top : top + side, left : left + side] = cv2.resize(self.heat_at(seconds), (side, side))
+        box = cv2.resize(self.heat_at(seconds), (box_width, box_height))
+        heat[top : top + box_height, left : left + box_width] = box
         return np.ascontiguousarray(overlay(frame, heat))
 
 
-def crop_box(height: int, width: int, resize: int, size: int) -> tuple[int, int, int]:
-    """Top, left and side, in pixels of a frame, of the centre crop that the network sees.
+def crop_box(height: int, width: int, resize: ResizeSetting, size: SizeSetting) -> tuple[int, int, int, int]:
+    """Top, left, height and width, in pixels of a frame, of the centre crop that the network sees.
 
-    >>> crop_box(100, 200, 50, 40)
-    (10, 60, 80)
+    >>> crop_box(100, 200, 50, 40), crop_box(100, 300, "340x256", "340x256")
+    ((10, 60, 80, 80), (0, 0, 100, 300))
     """
-    short_side = min(height, width)
-    side = min(short_side, round(size * short_side / resize))
-    return (height - side) // 2, (width - side) // 2, side
+    resized, crop = Resize.of(resize).fit(height, width), Size.of(size)
+    box_height = min(height, round(crop.height * height / resized.height))
+    box_width = min(width, round(crop.width * width / resized.width))
+    return (height - box_height) // 2, (width - box_width) // 2, box_height, box_width

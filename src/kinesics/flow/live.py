@@ -9,6 +9,7 @@ from torch import Tensor
 from kinesics.flow.flow_folder import FlowSettings
 from kinesics.flow.methods import Flow, Gray, estimator, grey, pairs_at_once
 from kinesics.flow.warp import warped_flow
+from kinesics.sizes import ResizeSetting
 from kinesics.values import VideoReader
 from kinesics.video.convert import fit, resized
 from kinesics.video.flow_file import STILL, quantised
@@ -17,13 +18,13 @@ from kinesics.video.flow_file import STILL, quantised
 class LiveFlow:
     """A VideoReader of the flow between the frames of another reader: the same values as `kinesics flow` writes.
 
-    reader: opened at the short side of `settings`. short_side: of the flow that it gives, see `FlowReader`.
+    reader: opened at the short side of `settings`. resize: what the flow is resized to, see `FlowReader`.
     """
 
-    def __init__(self, reader: VideoReader, settings: FlowSettings, short_side: int | None = None) -> None:
+    def __init__(self, reader: VideoReader, settings: FlowSettings, resize: ResizeSetting | None = None) -> None:
         self.reader, self.settings = reader, settings
         self.num_frames, self.fps, self.duration_seconds = reader.num_frames, reader.fps, reader.duration_seconds
-        self.height, self.width = fit(reader.height, reader.width, short_side)
+        self.height, self.width = fit(reader.height, reader.width, resize)
 
     def frames_at(self, indices: Tensor) -> Tensor:
         """(T,) int64, in any order → (T, 2, H, W) uint8: to the right and down, 128 for no movement."""

@@ -76,10 +76,10 @@ class VideoClassifier(ABC):
 
         video: a file, a folder of frames, or frames (T, H, W, 3) uint8 RGB in memory. It is decoded in this process.
         fps: of a folder of frames or frames in memory, 25 by default. plan: one, two-clip, ten-by-three, 25x10, 25x1,
-        or a ViewPlan. A multi-label model gives each class a probability of its own; all above one half are in the
-        answer. Of a model that was calibrated, an answer below its threshold is "none of these". The flow that a model
-        of flow looks at is computed here. The prediction's frames are those of the first clip; they are counted from
-        `start_seconds`, their times are those of the file.
+        whole-256x224 (or another size), or a ViewPlan. A multi-label model gives each class a probability of its own;
+        all above one half are in the answer. Of a model that was calibrated, an answer below its threshold is "none of
+        these". The flow that a model of flow looks at is computed here. The prediction's frames are those of the first
+        clip; they are counted from `start_seconds`, their times are those of the file.
 
         Raises:
             UserError: no such file, or frames of another form.

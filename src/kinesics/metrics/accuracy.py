@@ -96,8 +96,8 @@ class Metrics:
 def evaluate(
     scores: Scores, *, groups: Mapping[str, str] | None = None, num_bootstrap: int = 1000, seed: int = 0
 ) -> Metrics:
-    """The figures of `scores`: for single labels top1, top5, mean_class_accuracy, macro_f1, micro_f1; for multi-label
-    scores mean_average_precision, macro_f1, micro_f1 (classes over one half) and exact_match.
+    """The figures of `scores`: for single labels top1, top5 (of more than five classes), mean_class_accuracy, macro_f1,
+    micro_f1; for multi-label scores mean_average_precision, macro_f1, micro_f1 (classes over one half) and exact_match.
 
     groups: the group of each video by its id, such as the person; intervals then say how figures move with other
     groups. num_bootstrap: draws of the intervals; 0 for none.
@@ -168,12 +168,13 @@ def predictions(logits: npt.NDArray[np.float32], multi_label: bool) -> npt.NDArr
 
 
 def single_figures(logits: npt.NDArray[np.float32], targets: npt.NDArray[np.bool_]) -> dict[str, Array]:
-    """top1 and top5 of each video (M,): whether the label is among the best (all K, where there are fewer)."""
+    """top1 of each video (M,), and top5 where there are more than five classes: whether the label is among the best."""
     truth = logits[targets][:, None]  # one label per video
     # Of equal scores the first class counts as the better one, as argmax has it.
     ahead = (logits > truth) | ((logits == truth) & (np.arange(logits.shape[1]) < targets.argmax(axis=1)[:, None]))
     rank = ahead.sum(axis=1)
-    return {"top1": (rank < 1).astype(np.float64), "top5": (rank < 5).astype(np.float64)}
+    best = (1, 5) if logits.shape[1] > 5 else (1,)
+    return {f"top{k}": (rank < k).astype(np.float64) for k in best}
 
 
 def multi_figures(

@@ -25,7 +25,7 @@ from kinesics.models.heads.ordered import OrderedHead
 from kinesics.models.heads.pyramid import PyramidHead
 from kinesics.models.system import System
 from kinesics.models.systems import BUILT_IN
-from kinesics.models.weights.sources import PUBLIC
+from kinesics.models.weights.sources import PUBLIC, public_file
 
 BACKBONES: dict[str, type[Backbone]] = {
     "resnet18": ResNet18,
@@ -101,7 +101,7 @@ def check_name(name: str, kind: str, existing: object, pattern: str) -> None:
 def list_models(pattern: str = "*", *, pretrained: str | bool | None = None) -> list[str]:
     """The names of all models, SYSTEM_BACKBONE, that match a pattern such as "tsm_*" or "*resnet50".
 
-    pretrained: only those whose backbone has public weights: "imagenet", "kinetics", or True for any; False for none.
+    pretrained: only those with public weights: "imagenet", "kinetics", or True for any; False for none.
 
     Raises:
         UserError: other weights than these.
@@ -114,17 +114,17 @@ def list_models(pattern: str = "*", *, pretrained: str | bool | None = None) -> 
         for name, backbone in BACKBONES.items()
         if system.runs_on(name, backbone)
         and fnmatch.fnmatchcase(f"{system.name}_{name}", pattern)
-        and has_weights(name, pretrained)
+        and has_weights(f"{system.name}_{name}", pretrained)
     ]
 
 
-def has_weights(backbone: str, pretrained: str | bool | None) -> bool:
-    """Whether a backbone has the public weights that are asked for."""
+def has_weights(model: str, pretrained: str | bool | None) -> bool:
+    """Whether a model has the public weights that are asked for."""
     if pretrained is None:
         return True
     if isinstance(pretrained, str):
-        return backbone in PUBLIC[pretrained]
-    return pretrained == any(backbone in files for files in PUBLIC.values())
+        return public_file(pretrained, model) is not None
+    return pretrained == any(public_file(source, model) for source in PUBLIC)
 
 
 def parts_of(model: str) -> tuple[System, str]:

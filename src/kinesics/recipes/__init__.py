@@ -7,7 +7,7 @@ from typing import Any
 
 from kinesics.errors import unknown
 from kinesics.recipes.clip_networks import c3d, i3d, r2plus1d
-from kinesics.recipes.few import check_weights, few
+from kinesics.recipes.few import few
 from kinesics.recipes.kpsem import ABLATIONS as KPSEM_ABLATIONS
 from kinesics.recipes.kpsem import kpsem, kpsem_r3d, kpsem_region, mfnet, r3d
 from kinesics.recipes.mdt import mdt, mdt16, mdt_plain, mdt_plain16
@@ -75,8 +75,7 @@ def recipe(name: str, *, preset: str | None = None, **changes: Any) -> Recipe:
     recipe("tsm", preset="few", optim={"epochs": 5}, model={"arguments": {"fold_div": 2}}) keeps the preset's head.
 
     Raises:
-        UserError: no such recipe, preset or setting (with the nearest name), a value that a setting does not take, or a
-            preset that keeps the backbone as it is, where its weights are random.
+        UserError: no such recipe, preset or setting (with the nearest name), or a value that a setting does not take.
     """
     if name not in RECIPES:
         raise unknown("recipe", name, RECIPES)
@@ -85,9 +84,7 @@ def recipe(name: str, *, preset: str | None = None, **changes: Any) -> Recipe:
         return base.with_changes(changes)
     if preset not in PRESETS:
         raise unknown("preset", preset, PRESETS)
-    changed = PRESETS[preset](base).with_changes(changes)
-    check_weights(changed)
-    return changed
+    return PRESETS[preset](base).with_changes(changes)
 
 
 def stream_weights(names: Sequence[str]) -> list[float]:

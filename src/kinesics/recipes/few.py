@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from kinesics.errors import UserError
 from kinesics.models.registry import list_models
 from kinesics.settings import Recipe
 
@@ -12,15 +11,6 @@ LITE = "efficientnet_lite0"
 """The backbone for few clips; systems that have no place in it keep their recipe's."""
 ORDERED = {"tsn": {"head": "ordered"}, "tsm": {"head": "ordered"}}
 """Systems whose own head averages over the frames get one that sees their order."""
-
-
-def check_weights(recipe: Recipe) -> None:
-    """Raise UserError where a recipe keeps stages of the backbone as they are, and they are random."""
-    if recipe.optim.frozen_stages and not recipe.model.weights:
-        raise UserError(
-            f"{recipe.name}: model.weights is none and optim.frozen_stages is {recipe.optim.frozen_stages}: these "
-            "stages would stay random; expected weights to start from, or frozen_stages 0"
-        )
 
 
 def few(recipe: Recipe) -> Recipe:

@@ -13,8 +13,8 @@ def mlfe() -> Recipe:
     """MLFE on ResNet-50 and RGB, with the settings of its paper's section 4.1.
 
     The paper's: 8 sparse frames, 50 epochs, learning rate 0.001 divided by ten at 20 and 40, weight decay 1e-4, batches
-    of 16, λ = 0.1; tested with two clips of 256² (`--views two-clip`). It starts from Kinetics weights (give the file
-    by --weights) and reports 70.8 % on PEV and 76.3 % on MA10, TSM 67.9 % and 74.1 % (table 1). Ours, since it does not
+    of 16, λ = 0.1; tested with two clips of 256² (`--views two-clip`). It starts from Kinetics weights (`--weights
+    kinetics`) and reports 70.8 % on PEV and 76.3 % on MA10, TSM 67.9 % and 74.1 % (table 1). Ours, since it does not
     say: SGD, partial BatchNorm, dropout 0.5, classifier at 5 times the rate, gradients clipped at 20, TSN's crops and
     mirror images.
     """

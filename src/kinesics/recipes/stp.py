@@ -13,18 +13,18 @@ from kinesics.settings import Recipe
 def stp_rgb() -> Recipe:
     """STP on RGB frames, with the settings of its paper's section 4.2.
 
-    The paper's: ImageNet weights, 3 segments of 20 frames, each in 4 parts whose first frame is looked at, 3 levels; 80
-    epochs of SGD, learning rate 0.001 divided by ten at 30 and 60, batches of 32, partial BatchNorm, corner crops and
-    scale jittering, tested with 25 segments. It reports 60.0 % on PEV, TSN 54.4 % (three folds, mean of the classes'
-    accuracies). TSN's, which it follows: dropout 0.8, weight decay 5e-4, mirror images, ten crops in the test. Ours:
-    classifier at 5 times the rate, gradients clipped at 20.
+    The paper's: ImageNet weights, frames of 340 × 256, 3 segments of 20 frames, each in 4 parts whose first frame is
+    looked at, 3 levels; 80 epochs of SGD, learning rate 0.001 divided by ten at 30 and 60, batches of 32, partial
+    BatchNorm, corner crops and scale jittering, tested with 25 segments. It reports 60.0 % on PEV, TSN 54.4 % (three
+    folds, mean of the classes' accuracies). TSN's, which it follows: dropout 0.8, weight decay 5e-4, mirror images, ten
+    crops in the test. Ours: classifier at 5 times the rate, gradients clipped at 20.
     """
     base = tsn()
     return replace(
         base,
         name="stp_rgb",
         model=replace(base.model, system="stp", backbone="bninception", dropout=0.8),
-        input=replace(base.input, num_segments=3, steps_per_segment=4, stride=5),
+        input=replace(base.input, num_segments=3, steps_per_segment=4, stride=5, resize="340x256"),
         optim=replace(
             base.optim,
             learning_rate=0.001,

@@ -18,6 +18,7 @@ from kinesics.metrics.bootstrap import Interval
 from kinesics.reporting.figures import Pictures
 from kinesics.reporting.previews import Preview
 from kinesics.reporting.report_data import ReportData, ReportedRun
+from kinesics.sizes import Size
 from kinesics.version import __version__
 from kinesics.video.view_plan import ViewPlan
 
@@ -153,12 +154,13 @@ def tested_on(run: ReportedRun) -> str:
 
 
 def view_text(plan: Mapping[str, Any]) -> str:
-    """A view plan in words: "; each 8 time steps of 224×224 pixels, centre crop"."""
+    """A view plan in words, with width × height: "; each 8 time steps of 224×224 pixels, centre crop"."""
     view_plan = ViewPlan.from_dict(plan)
+    size = Size.of(view_plan.size)
     crops = {1: "centre crop", 3: "three crops", 10: "ten crops"}[view_plan.crops]
     frames = f", {view_plan.frames_per_segment} frames in each" if view_plan.frames_per_segment > 1 else ""
     steps = view_plan.num_segments * view_plan.steps_per_segment
-    return f"; each {steps} time steps of {view_plan.size}×{view_plan.size} pixels{frames}, {crops}"
+    return f"; each {steps} time steps of {size.width}×{size.height} pixels{frames}, {crops}"
 
 
 def versions(runs: Sequence[ReportedRun]) -> dict[str, list[str]]:

@@ -95,7 +95,7 @@ def write_preview(item: VideoItem, folder: Path, name: str, alive: Alive = lambd
 def _write_preview(item: VideoItem, folder: Path, name: str, salvage: bool, alive: Alive) -> Preview:
     reader = open_video(
         item.path,
-        short_side=SHORT_SIDE,
+        resize=SHORT_SIDE,
         start_seconds=item.start_seconds,
         end_seconds=item.end_seconds,
         fps=item.fps,

@@ -23,6 +23,7 @@ from kinesics.files import PathLike, atomic_path, read_json, write_json
 from kinesics.models.build import MOST_CLASSES, create_model
 from kinesics.models.recognizer import Recognizer
 from kinesics.settings import from_dict
+from kinesics.sizes import Size
 from kinesics.version import __version__
 from kinesics.video.view_plan import ViewPlan
 
@@ -86,7 +87,8 @@ class Contract:
         plan = self.view_plan
         if plan.modality != self.modality:
             raise UserError(f"plan.modality is {plan.modality}; expected the model's, {self.modality}")
-        numbers = plan.num_views * plan.num_segments * plan.steps_per_segment * plan.frames_per_segment * plan.size**2
+        frames = plan.num_views * plan.num_segments * plan.steps_per_segment * plan.frames_per_segment
+        numbers = frames * Size.of(plan.size).num_pixels
         if numbers * len(self.mean) > MOST_INPUT:
             raise UserError(
                 f"plan needs {numbers * len(self.mean):,} numbers per video; expected at most {MOST_INPUT:,}"

@@ -110,6 +110,7 @@ def prepared(
     Raises:
         UserError: as `train` does.
     """
+    recipe.check_kept()
     given, recipe = recipe, recipe.with_learning_norms()
     check_modality(recipe.input.modality, manifest)
     check_flow(recipe.input.warped, manifest)
@@ -248,6 +249,7 @@ def run_record(recipe: Recipe, task: Task, manifest: Manifest, fabric: Fabric, o
         "status": dict(Counter(row.status or "unchecked" for row in manifest.rows)),
         "devices": fabric.world_size,
         "learning_rate_scaled": recipe.optim.learning_rate * fabric.world_size * recipe.optim.accumulate,
+        **({} if recipe.model.weights else {"batch_norm": NORMS_LEARN}),
         "versions": versions(),
         "machine": machine(),
     }

@@ -14,6 +14,8 @@ from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Interpolation, VideoReformatter
 
+from kinesics.sizes import Resize, ResizeSetting
+
 Picture = npt.NDArray[np.uint8]
 """(H, W, 3) RGB."""
 
@@ -41,17 +43,13 @@ if hasattr(os, "register_at_fork"):  # the forked process keeps one thread
     os.register_at_fork(before=_end_threads, after_in_parent=_restore_threads)
 
 
-def fit(height: int, width: int, short_side: int | None) -> tuple[int, int]:
-    """(height, width) with the short side exactly `short_side` and the long one rounded; unchanged without one.
+def fit(height: int, width: int, resize: ResizeSetting | None) -> tuple[int, int]:
+    """(height, width) of a frame that is resized: see `Resize.fit`; unchanged for None.
 
-    >>> fit(720, 1280, 256)
-    (256, 455)
+    >>> fit(720, 1280, None)
+    (720, 1280)
     """
-    if short_side is None:
-        return height, width
-    if height <= width:
-        return short_side, max(1, round(width * short_side / height))
-    return max(1, round(height * short_side / width)), short_side
+    return (height, width) if resize is None else Resize.of(resize).fit(height, width)
 
 
 def quarter_turns(frame: VideoFrame) -> int:

@@ -28,6 +28,7 @@ from torch import Tensor
 
 from kinesics.errors import UserError, VideoError
 from kinesics.files import atomic_path
+from kinesics.sizes import ResizeSetting
 from kinesics.video.convert import fit, resized
 from kinesics.video.open import FLOW_TAG, open_container
 
@@ -121,19 +122,19 @@ class FlowReader:
     The file is opened once, and again in another process.
     """
 
-    def __init__(self, path: Path, short_side: int | None = None) -> None:
+    def __init__(self, path: Path, resize: ResizeSetting | None = None) -> None:
         self.path = path
         container = self._open()
         self.info = info_of(container, path)
         self.fps = float(container.streams.video[0].average_rate or 25)
         self.num_frames = self.info.num_frames
         self.duration_seconds = self.num_frames / self.fps
-        self.height, self.width = fit(self.info.height, self.info.width, short_side)
+        self.height, self.width = fit(self.info.height, self.info.width, resize)
 
     def frames_at(self, indices: Tensor) -> Tensor:
         """(T,) int64, in any order → (T, 2, H, W) uint8: to the right and down, 128 for no movement.
 
-        The values are those of the file at any `short_side`: in pixels of the file's size, not of the size given.
+        The values are those of the file at any `resize`: in pixels of the file's size, not of the size given.
         """
         unique, places = torch.unique(indices, return_inverse=True)
         flows = np.moveaxis(flows_at(self._open(), self.info, self.path, unique.tolist()), 1, 3)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from kinesics.errors import VideoError
+from kinesics.sizes import ResizeSetting
 from kinesics.video.convert import Picture, fit, resized
 from kinesics.video.files import FRAME_NUMBER, is_pattern, is_picture, natural_key
 
@@ -66,7 +67,7 @@ def read_picture(path: Path) -> Picture:
 class FrameFolder:
     """The frames of a folder or pattern, each read when it is needed."""
 
-    def __init__(self, path: Path, fps: float | None, short_side: int | None) -> None:
+    def __init__(self, path: Path, fps: float | None, resize: ResizeSetting | None) -> None:
         self.path = path
         self.files = frame_files(path)
         self.fps = DEFAULT_FPS if fps is None else fps
@@ -74,7 +75,7 @@ class FrameFolder:
         self.end_seconds = len(self.files) / self.fps
         height, width, _ = read_picture(self.files[0]).shape
         self._stored_size = (height, width)
-        self.size = fit(height, width, short_side)
+        self.size = fit(height, width, resize)
 
     def pictures(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """The frames at `indices`, each with its number. Raises VideoError where one is broken or has another size."""
@@ -98,11 +99,11 @@ class FrameFolder:
 class MemoryReader:
     """A VideoReader of frames that are in memory, (T, H, W, 3) uint8 RGB."""
 
-    def __init__(self, frames_THWC: Tensor, fps: float, short_side: int | None = None) -> None:
+    def __init__(self, frames_THWC: Tensor, fps: float, resize: ResizeSetting | None = None) -> None:
         self.frames, self.fps = frames_THWC, fps
         self.num_frames, height, width, _ = frames_THWC.shape
         self.duration_seconds = self.num_frames / fps
-        self.height, self.width = fit(height, width, short_side)
+        self.height, self.width = fit(height, width, resize)
 
     def frames_at(self, indices: Tensor) -> Tensor:
         """(T,) int64, in any order → (T, 3, H, W) uint8."""

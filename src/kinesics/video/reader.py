@@ -14,7 +14,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kinesics.checks import checked
 from kinesics.errors import UserError, VideoError, unknown
+from kinesics.sizes import ResizeSetting
 from kinesics.video import torchcodec
 from kinesics.video.convert import Converter, Picture, fit, upright_size
 from kinesics.video.demux import PacketFile
@@ -32,7 +34,7 @@ MOST_EARLY = 32
 def open_video(
     path: Path,
     *,
-    short_side: int | None = None,
+    resize: ResizeSetting | None = None,
     start_seconds: float | None = None,
     end_seconds: float | None = None,
     fps: float | None = None,
@@ -44,7 +46,7 @@ def open_video(
 ) -> Reader:
     """A reader of the frames of `path`: a video file, a folder of frames, or a pattern `clip/img_{:05d}.jpg`.
 
-    short_side: resize to this short side in pixels, up or down; the aspect ratio is kept.
+    resize: the short side in pixels, up or down, where the aspect ratio is kept; or exactly "340x256", width x height.
     start_seconds, end_seconds: a part of the video, counted from its first frame; the end is exclusive.
     fps: frames per second of frame files (25 by default); a video file has its own rate.
     decoder: `pyav`, or `torchcodec` (extra `fast`; always exact). PyAV still reads what torchcodec decodes wrongly: all
@@ -64,14 +66,12 @@ def open_video(
         raise VideoError(f"{path}: holds optical flow, not pictures; expected the video itself")
     if decoder not in DECODERS:
         raise unknown("decoder", decoder, DECODERS)
-    if short_side is not None and short_side < 1:
-        raise UserError(f"short_side must be 1 pixel or more, found {short_side}")
+    if resize is not None:
+        resize = checked(resize, ResizeSetting, "resize")
     if fps is not None and not 0 < fps < float("inf"):
         raise UserError(f"fps must be above 0, found {fps}")
     return Reader(
-        Request(
-            Path(path), short_side, start_seconds, end_seconds, fps, decoder, exact, salvage, max_pixels, index_folder
-        )
+        Request(Path(path), resize, start_seconds, end_seconds, fps, decoder, exact, salvage, max_pixels, index_folder)
     )
 
 
@@ -90,7 +90,7 @@ class Request:
     """The arguments of `open_video`: with them another process can open the video again."""
 
     path: Path
-    short_side: int | None
+    resize: ResizeSetting | None
     start_seconds: float | None
     end_seconds: float | None
     fps: float | None
@@ -126,13 +126,13 @@ def open_source(request: Request) -> Source:
     """The source that reads a video with these arguments."""
     path = request.path
     if is_frames(path):
-        return FrameFolder(path, request.fps, request.short_side)
+        return FrameFolder(path, request.fps, request.resize)
     file = PacketFile(path, salvage=request.salvage, max_pixels=request.max_pixels, index_folder=request.index_folder)
     if request.decoder == "torchcodec" and not request.salvage:
         torchcodec.load_decoder()
         if torchcodec.suits(file):
-            return torchcodec.TorchcodecFile(file, request.short_side)
-    return VideoFile(file, request.short_side, request.exact)
+            return torchcodec.TorchcodecFile(file, request.resize)
+    return VideoFile(file, request.resize, request.exact)
 
 
 class Reader:
@@ -217,10 +217,10 @@ class Reader:
 class VideoFile:
     """The frames of a video file, decoded by PyAV."""
 
-    def __init__(self, file: PacketFile, short_side: int | None, exact: bool) -> None:
-        self.path, self.short_side = file.path, short_side
+    def __init__(self, file: PacketFile, resize: ResizeSetting | None, exact: bool) -> None:
+        self.path, self.resize = file.path, resize
         self._file = file
-        self._converter = Converter(resize=short_side is not None, exact=exact)
+        self._converter = Converter(resize=resize is not None, exact=exact)
         self._size: tuple[int, int] | None = None
         self.fps = file.fps
         self.packets = file.index.packets
@@ -238,7 +238,7 @@ class VideoFile:
             )
             if frame is None:
                 raise VideoError(f"{self.path}: none of its frames can be decoded")
-            self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
+            self._size = fit(*upright_size(frame, self._file.pixel_shape), self.resize)
         return self._size
 
     def pictures(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
@@ -246,7 +246,7 @@ class VideoFile:
         missing = {int(self.packets[i]): i for i in indices}
         for packet, frame in self._file.find(list(missing)):
             if self._size is None:
-                self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
+                self._size = fit(*upright_size(frame, self._file.pixel_shape), self.resize)
             yield missing.pop(packet), self._converter.rgb(frame, self._size)
         if missing:
             raise self._damaged(min(missing.values()))
@@ -261,7 +261,7 @@ class VideoFile:
             if number is None or number < next_number:
                 continue
             if self._size is None:
-                self._size = fit(*upright_size(frame, self._file.pixel_shape), self.short_side)
+                self._size = fit(*upright_size(frame, self._file.pixel_shape), self.resize)
             early[number] = self._converter.rgb(frame, self._size)
             while next_number in early:
                 yield early.pop(next_number)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from kinesics.errors import UserError, VideoError
+from kinesics.sizes import ResizeSetting
 from kinesics.video.convert import Picture, fit, resized
 from kinesics.video.demux import PacketFile
 
@@ -38,7 +39,7 @@ def load_decoder() -> Any:
 class TorchcodecFile:
     """A Source (see `video.reader`) with torchcodec in exact mode, one thread. It only takes the index of `file`."""
 
-    def __init__(self, file: PacketFile, short_side: int | None) -> None:
+    def __init__(self, file: PacketFile, resize: ResizeSetting | None) -> None:
         self.path: Path = file.path
         self.fps = file.fps
         self.seconds, self.end_seconds = file.index.seconds, file.index.end_seconds
@@ -54,7 +55,7 @@ class TorchcodecFile:
             raise self._error(error) from error
         if num_frames != len(self.seconds):
             raise VideoError(f"{self.path}: torchcodec counts {num_frames} frames, PyAV {len(self.seconds)}")
-        self.size = fit(height, width, short_side)
+        self.size = fit(height, width, resize)
 
     def pictures(self, indices: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """See Source."""

@@ -11,12 +11,15 @@ from torch import Tensor
 
 from kinesics.checks import check_fields
 from kinesics.errors import UserError, unknown
-from kinesics.settings import InputConfig, Size, Steps
+from kinesics.settings import InputConfig, Steps
+from kinesics.sizes import Resize, ResizeSetting, Size, SizeSetting
 from kinesics.video.sampling import Sampling, clip_indices
 
 Modality = Literal["rgb", "flow"]
 VIEWS = ("one", "two-clip", "ten-by-three", "25x10", "25x1")
-"""The names of the protocols that `view_plan` knows."""
+"""The names of the protocols that `view_plan` knows, besides WHOLE with a size."""
+WHOLE = "whole-"
+"""What the name of a protocol of whole frames begins with; their size follows."""
 
 
 @dataclass(frozen=True)
@@ -40,12 +43,12 @@ class ViewPlan:
     """Consecutive frames F stacked in a time step."""
     stride: Steps = 8
     """Frames between the time steps of dense sampling, or of a segment."""
-    resize: Size = 256
-    """Short side that frames are resized to, in pixels."""
-    size: Size = 224
-    """Side of the square crops, in pixels."""
+    resize: ResizeSetting = 256
+    """Pixels that frames are resized to: the short side (256), or exactly width x height ("340x256")."""
+    size: SizeSetting = 224
+    """Pixels of the crops: a square (224), or width x height ("256x224")."""
     crops: Literal[1, 3, 10] = 1
-    """1: the centre. 3: along the longer side. 10: corners, centre and their mirror images."""
+    """1: the centre. 3: along the side that has more room. 10: corners, centre and their mirror images."""
     average: Literal["logits", "probs"] = "logits"
     """What is averaged over the views."""
 
@@ -55,8 +58,12 @@ class ViewPlan:
             raise UserError(
                 f"view plan: steps {self.stride} frames apart cannot have {self.frames_per_segment} frames each"
             )
-        if self.size > self.resize:
-            raise UserError(f"view plan: crops of {self.size} pixels do not fit frames resized to {self.resize}")
+        frames = Resize.of(self.resize)
+        if not frames.holds(Size.of(self.size)):
+            raise UserError(
+                f"view plan: crops of {self.size} pixels do not fit frames resized to {self.resize}; "
+                f"expected {frames.limit}"
+            )
 
     @property
     def num_views(self) -> int:
@@ -103,10 +110,16 @@ def view_plan(name: str, input: InputConfig) -> ViewPlan:
     ten-by-three: ten clips × three crops at full resolution, probabilities averaged (Non-local's protocol).
     25x10: 25 segments × corners, centre and their mirror images (TSN's protocol; here its 25 frames are one clip).
     25x1: the same with the centre crop only, ten times as fast.
+    whole-WIDTHxHEIGHT: one clip, the whole frame resized to exactly this size, whatever its shape: whole-256x224 is
+    TEFE's (section IV.B, where it is written 224×256).
+
+    "Full resolution" is the largest crop of the shape of `input.size` that fits into all frames. Where `input.resize`
+    is a range, frames are resized to its lowest short side.
 
     Raises:
-        UserError: the protocol is unknown, or the crops are larger than the frames.
+        UserError: the protocol or its size is unknown, or the crops are larger than the frames.
     """
+    resize = Resize.of(input.resize).fixed
     plan = ViewPlan(
         modality=input.modality,
         sampling=input.sampling,
@@ -114,19 +127,27 @@ def view_plan(name: str, input: InputConfig) -> ViewPlan:
         steps_per_segment=input.steps_per_segment,
         frames_per_segment=input.frames_per_segment,
         stride=input.stride,
-        resize=input.resize,
+        resize=resize.setting,
         size=input.size,
     )
+    if name.startswith(WHOLE):
+        try:
+            whole = Size.of(name.removeprefix(WHOLE))
+        except ValueError:
+            example = f"{WHOLE}WIDTHxHEIGHT in pixels, such as {WHOLE}256x224"
+            raise UserError(f"view plan '{name}' has no size; expected {example}") from None
+        return dataclasses.replace(plan, resize=str(whole), size=whole.setting)
+    largest = Size.of(input.size).largest_in(*resize.smallest).setting
     match name:
         case "one":
             return plan
         case "two-clip":
-            return dataclasses.replace(plan, num_clips=2, size=plan.resize)
+            return dataclasses.replace(plan, num_clips=2, size=largest)
         case "ten-by-three":
-            return dataclasses.replace(plan, num_clips=10, crops=3, size=plan.resize, average="probs")
+            return dataclasses.replace(plan, num_clips=10, crops=3, size=largest, average="probs")
         case "25x10":
             return dataclasses.replace(plan, sampling="segments", num_segments=25, crops=10)
         case "25x1":
             return dataclasses.replace(plan, sampling="segments", num_segments=25)
         case _:
-            raise unknown("view plan", name, VIEWS)
+            raise unknown("view plan", name, [*VIEWS, f"{WHOLE}256x224"])

@@ -13,25 +13,7 @@ from torch import Tensor
 from kinesics.models.build import create_model
 from kinesics.models.weights.convert import convert
 from kinesics.models.weights.load import load_weights
-from tests.models.names import filled, mobilenetv2, resnet, tea_res2net50, tsm_names
-
-
-def mmaction2_names(state: dict[str, Tensor], *, shift: bool) -> dict[str, Tensor]:
-    """A ResNet as MMAction2 saves it."""
-    renamed = {}
-    for name, tensor in state.items():
-        *block, layer, kind = name.split(".")
-        if layer == "fc":
-            renamed[f"cls_head.fc_cls.{kind}"] = tensor
-            continue
-        if block and block[-1] == "downsample":
-            layer = {"0": "conv", "1": "bn"}[layer]
-        elif layer.startswith("conv"):
-            layer += ".conv.net" if shift and block and layer == "conv1" else ".conv"
-        else:
-            layer = f"conv{layer[2:]}.bn"
-        renamed[".".join(["backbone", *block, layer, kind])] = tensor
-    return renamed
+from tests.models.names import filled, mmaction2_names, mobilenetv2, resnet, tea_res2net50, tsm_names
 
 
 def expect_all(path: Path, name: str, state: dict[str, Tensor], *, kind: str, classes: int = 7) -> None:

@@ -8,17 +8,19 @@ import os
 import pickle
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from kinesics.errors import UserError
 from kinesics.models.build import create_model
 from kinesics.models.weights import sources
 from kinesics.models.weights.load import load_weights
-from tests.models.names import RESNETS, filled, tsm_names
+from tests.models.names import RESNETS, filled, mmaction2_names, resnet, tsm_names
 
 
 def test_ours_go_from_model_to_model(tmp_path: Path) -> None:
@@ -30,6 +32,17 @@ def test_ours_go_from_model_to_model(tmp_path: Path) -> None:
     assert set(report.adapted) == {"head.fc.weight", "head.fc.bias"}
     assert "3×512 in the file, 4×2048 here: starts fresh" in "\n".join(report.lines())
     assert torch.equal(other.backbone.conv1.weight, model.backbone.conv1.weight)
+
+
+@pytest.mark.parametrize("name", ["plain_mfnet", "tsn_bninception", "tsn_mobilenetv2", "tsn_efficientnet_lite0"])
+def test_a_run_s_own_file_loads_whole(name: str, tmp_path: Path) -> None:
+    """Names of one of ours, also where they are like those of MMAction2, whose ResNets have conv1.conv and conv1.bn."""
+    model, other = create_model(name, 3), create_model(name, 3)
+    torch.save(model.state_dict(), tmp_path / "ours.pth")
+    report = load_weights(other, tmp_path / "ours.pth")
+    assert report.kind == "kinesics"
+    assert report.missing == report.unexpected == ()
+    assert all(torch.equal(found, model.state_dict()[part]) for part, found in other.state_dict().items())
 
 
 def test_another_head_and_other_channels_are_adapted_and_said(tmp_path: Path) -> None:
@@ -206,9 +219,40 @@ def test_a_file_with_few_published_digits_is_pinned_by_its_first_download(
         sources.fetch(public)
 
 
+@pytest.mark.parametrize("names", [tsm_names, mmaction2_names])
+@pytest.mark.parametrize("model", ["tsm_resnet50", "mlfe_resnet50"])
+def test_kinetics_weights_of_tsm_load_by_name_without_their_classifier(
+    names: Callable[[dict[str, Tensor]], dict[str, Tensor]],
+    model: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A made file with the names of TSM's authors, and one with MMAction2's, whose own file `kinetics` means."""
+    state = filled(resnet((3, 4, 6, 3), bottleneck=True, classes=400))
+    buffer = io.BytesIO()
+    torch.save({"meta": {"epoch": 50}, "state_dict": names(state)}, buffer)
+    digits = hashlib.sha256(buffer.getvalue()).hexdigest()[:8]
+    url = f"https://example.org/tsm_r50_20200726-{digits}.pth"
+    monkeypatch.setenv("KINESICS_CACHE", str(tmp_path))
+    monkeypatch.setitem(sources.KINETICS, model, sources.PublicFile(url, digits))
+    asked = serve(monkeypatch, buffer.getvalue())
+    made = create_model(model, 5)
+    report = load_weights(made, "kinetics")
+    assert asked == [url]
+    assert report.adapted == {
+        "head.fc.weight": "400×2048 in the file, 5×2048 here: starts fresh",
+        "head.fc.bias": "400 in the file, 5 here: starts fresh",
+    }
+    assert not report.unexpected
+    assert all(name.startswith("head.") for name in report.missing)
+    own = made.backbone.state_dict()
+    assert all(torch.equal(own[name], tensor) for name, tensor in state.items() if not name.startswith("fc."))
+    assert made.head.fc.weight.abs().max() < 0.01
+
+
 def test_public_files_are_pinned_by_all_digits_where_these_are_published() -> None:
     short = {name for table in sources.PUBLIC.values() for name, public in table.items() if len(public.sha256) < 64}
-    assert short == {"res2net50", "bninception"}
+    assert short == {"res2net50", "bninception", "tsm_resnet50", "mlfe_resnet50"}
     for table in sources.PUBLIC.values():
         for public in table.values():
             assert (

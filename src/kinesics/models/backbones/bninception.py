@@ -1,4 +1,4 @@
-"""BN-Inception, with tsn-pytorch's parameter names and a temporal slot before every inception block but the first.
+"""BN-Inception, with tsn-pytorch's parameter names and a temporal slot before conv2 and every inception block.
 
 Source: Ioffe and Szegedy, Batch Normalization, ICML 2015, figure 5; with biases in the convolutions, as the published
 weights have.
@@ -36,8 +36,10 @@ class BNInception(Backbone):
     """BN-Inception: 1024 features. Any input of 32 pixels or more a side.
 
     layer2 is conv2_3x3, layer3 inception_3b, layer4 inception_4d and layer5 inception_5b: strides 4, 8, 16 and 32.
-    The slot is where a block's convolutions begin; what a block of stride 2 only pools does not pass it. The first
-    block has none, since the shift is "in block" and 3a has no block before it.
+    What a slot gives is the whole input of conv2 or of a block, which has no shortcut: all branches see it, also those
+    that pool. These are the eleven places that TSM's authors shift, in archs/bn_inception.py of
+    github.com/mit-han-lab/temporal-shift-module by the place `block` (`build_temporal_ops`, `_temporal_forward_wrap`).
+    Their default place, `blockres`, adds a block's input to its output, and cannot run here: the shapes differ.
     """
 
     input_norm = InputNorm(mean=MEAN, std=(SCALE, SCALE, SCALE), order="bgr")
@@ -55,11 +57,10 @@ class BNInception(Backbone):
         self._add("conv2_3x3_reduce", 64, 64, 1)
         self._add("conv2_3x3", 64, 192, 3)
         self.widths, channels = {"layer2": 192}, 192
-        self.temporal = nn.ModuleDict()
+        self.temporal = nn.ModuleDict({"conv2": slot(Site("layer2", 0, 64, 64))})
         for stage, blocks in BLOCKS_OF.items():
             for index, block in enumerate(blocks):
-                if block != "3a":
-                    self.temporal[block] = slot(Site(stage, index, channels, channels))
+                self.temporal[block] = slot(Site(stage, index, channels, channels, len(blocks)))
                 channels = self._add_block(block, channels)
             self.widths[stage] = channels
         self.num_features = channels
@@ -94,15 +95,13 @@ class BNInception(Backbone):
     def _block(self, block: str, x: Tensor, t: int) -> Tensor:
         one, *_, pooled = BLOCKS[block]
         name = f"inception_{block}"
-        passed = x
-        if block in self.temporal:
-            x = self.temporal[block](x, t)
+        x = self.temporal[block](x, t)
         branches = [self._conv(f"{name}_1x1", x)] if one else []
         branches.append(self._conv(f"{name}_3x3", self._conv(f"{name}_3x3_reduce", x)))
         double = self._conv(f"{name}_double_3x3_1", self._conv(f"{name}_double_3x3_reduce", x))
         branches.append(self._conv(f"{name}_double_3x3_2", double))
         if not pooled:
-            branches.append(halved(passed))
+            branches.append(halved(x))
         elif block == "5b":
             branches.append(self._conv(f"{name}_pool_proj", F.max_pool2d(x, 3, 1, 1)))
         else:
@@ -116,7 +115,7 @@ class BNInception(Backbone):
     def stage(self, name: str, x: Tensor, t: int) -> Tensor:
         """(N*T, C, H, W) → (N*T, C', H', W')."""
         if name == STAGES[0]:
-            return self._conv("conv2_3x3", self._conv("conv2_3x3_reduce", x))
+            return self._conv("conv2_3x3", self._conv("conv2_3x3_reduce", self.temporal["conv2"](x, t)))
         if name == STAGES[1]:
             x = halved(x)
         for block in BLOCKS_OF[name]:
@@ -125,6 +124,8 @@ class BNInception(Backbone):
 
     def stage_of(self, parameter: str) -> int:
         """0 with the first convolution, 4 for inception_4e, 5a and 5b."""
+        if parameter.startswith("temporal.conv2."):
+            return 1
         if parameter.startswith("temporal."):
             block = parameter.split(".")[1]
         elif parameter.startswith("inception_"):

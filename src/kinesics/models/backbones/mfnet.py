@@ -74,7 +74,12 @@ class MultiFiberUnit(nn.Module):
 
 
 class MFNet(Volume):
-    """MFNet-3D: 768 features, half as many time steps as the clip. Made for 16 frames; T is free."""
+    """MFNet-3D: 768 features, half as many time steps as the clip. Made for 16 frames; T is free.
+
+    Its convolutions start by Xavier's uniform rule with a gain of 1, as network/initializer.py of its authors'
+    repository has it (`xavier`). The fan-out of a convolution of separate fibers counts the channels of all of them.
+    Their classifier starts by that rule too; here it is the head's, and starts as every head does.
+    """
 
     # Its weights expect pixels less (124, 117, 104), times 0.0167.
     input_norm = InputNorm(mean=(124 / 255, 117 / 255, 104 / 255), std=(1 / (0.0167 * 255),) * 3)
@@ -101,7 +106,7 @@ class MFNet(Volume):
         self.tail.add_module("bn", nn.BatchNorm3d(channels))
         for module in self.modules():
             if isinstance(module, nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+                nn.init.xavier_uniform_(module.weight)
 
     def stem(self, x: Tensor) -> Tensor:
         """(N, C, T, H, W) → (N, 16, T, H/4, W/4)."""

@@ -55,12 +55,13 @@ class LocalBlock(nn.Module):
 class LocalHead(AverageHead):
     """O = O_TSM + λ·O_MLFE (eq. 4); trained by CE(O_TSM) + λ·CE(O_MLFE) (eq. 9).
 
-    layers: the stages that local features are cut from, or the name of one, which is an LFE of the paper. fusion: over
-    the stages. fc_hidden: width of a hidden layer before the score, 0 for none (eq. 8). weight: λ; 0 is TSM. tsm_loss:
-    without it, only O_MLFE is trained (the paper's TSM* + MLFE); the backbone still learns through it. scores:
-    "softmax" over the classes of each stage, as the paper has it, whose cross-entropy, a softmax again, cannot leave
-    [ln(1 + (K−1)/e), ln(e + K−1)] and starts with 1/K of the gradient; or the raw "logits". way: see `crops.Way`; None
-    takes "class" while there are no more classes than cells, and the bounded way beyond.
+    layers: the stages that local features are cut from, or the name of one, which is an LFE of the paper.
+    fusion: over the stages. fc_hidden: width of a hidden layer before the score, 0 for none (eq. 8).
+    weight: λ; 0 is TSM. tsm_loss: without it, only O_MLFE is trained (the paper's TSM* + MLFE); the backbone still
+    learns through it.
+    scores: "softmax" over the classes of each stage, as the paper has it, whose cross-entropy, a softmax again, cannot
+    leave [ln(1 + (K−1)/e), ln(e + K−1)] and starts with 1/K of the gradient; or the raw "logits".
+    way: see `crops.Way`; None takes "class" while there are no more classes than cells, and the bounded way beyond.
     """
 
     def __init__(

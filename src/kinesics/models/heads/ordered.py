@@ -19,8 +19,9 @@ def cosine_moments(num_moments: int, t: int, like: Tensor | None = None) -> Tens
     rather than add. Reversing the clip changes the sign of the odd moments and nothing else.
     """
     device, dtype = (None, torch.float32) if like is None else (like.device, like.dtype)
-    moment_M1 = torch.arange(num_moments, device=device, dtype=torch.float32)[:, None]
-    time_1T = (torch.arange(t, device=device, dtype=torch.float32)[None] + 0.5) / t
+    wide = torch.promote_types(dtype, torch.float32)  # float64 stays, half precision does not
+    moment_M1 = torch.arange(num_moments, device=device, dtype=wide)[:, None]
+    time_1T = (torch.arange(t, device=device, dtype=wide)[None] + 0.5) / t
     basis_MT = torch.cos(math.pi * moment_M1 * time_1T) * (math.sqrt(2) / t)
     basis_MT = torch.where(moment_M1 > 0, basis_MT, 1 / t)
     return (basis_MT * (moment_M1 < t)).to(dtype)  # T frames have T moments; what follows would repeat them

@@ -38,7 +38,7 @@ class Temporal(nn.Module):
     """
 
     def forward(self, x: Tensor, t: int) -> Tensor:
-        """(N*T, C, H, W) → the same, what the block's branch begins with (not its shortcut)."""
+        """(N*T, C, H, W) → the same, what the block's branches begin with (not its shortcut)."""
         return x
 
     def inner(self, x: Tensor, t: int) -> Tensor:

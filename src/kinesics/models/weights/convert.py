@@ -33,7 +33,8 @@ def converter(names: Iterable[str]) -> tuple[str, Callable[[str], str]]:
     """The kind of checkpoint that has these names, and the function that renames them."""
     names = set(names)
     starts = {name.partition(".")[0] for name in names}
-    if "cls_head" in starts or any(re.match(r"backbone\.conv1\.(conv|bn)\.", name) for name in names):
+    wrapped = any(re.match(r"backbone\.conv1\.(conv|bn)\.", name) for name in names)  # as in our MFNet, without layer1
+    if "cls_head" in starts or (wrapped and any(name.startswith("backbone.layer1.") for name in names)):
         inverted = any(re.match(r"backbone\.layer\d\.\d\.conv\.", name) for name in names)
         rename = mmaction2_mobilenet if inverted else mmaction2_resnet
         return "MMAction2", lambda name: ours(rename(name)) if name.startswith(("backbone.", "cls_head.fc")) else name

@@ -58,7 +58,7 @@ def load_weights(model: Recognizer, source: str | Path) -> LoadReport:
         UserError: the file is not found or cannot be read, or its backbone is not the model's.
     """
     source = str(source)
-    path = find_weights(source, model.backbone_name)
+    path = find_weights(source, model.name)
     theirs = read_state(path)
     kind, state = convert(theirs)
     own = model.state_dict()

@@ -1,4 +1,4 @@
-"""Where weights come from: a file, the public ImageNet weights by name, and reading them without running code."""
+"""Where weights come from: a file, the public ones by name, and reading them without running code."""
 
 from __future__ import annotations
 
@@ -71,33 +71,50 @@ IMAGENET: dict[str, PublicFile] = {
 """ImageNet-1k weights by backbone: torchvision's first versions, those of Res2Net's authors, the package with
 EfficientNet-Lite0 inside, and those of tsn-pytorch."""
 
+TSM_RESNET50 = PublicFile(
+    "https://download.openmmlab.com/mmaction/recognition/tsm/tsm_r50_256p_1x1x8_50e_kinetics400_rgb/"
+    "tsm_r50_256p_1x1x8_50e_kinetics400_rgb_20200726-020785e2.pth",
+    "020785e2",
+)
 KINETICS: dict[str, PublicFile] = {
     "r2plus1d18": PublicFile(TORCHVISION + "r2plus1d_18-91a641e6.pth", R2PLUS1D18),
+    "tsm_resnet50": TSM_RESNET50,
+    "mlfe_resnet50": TSM_RESNET50,
 }
-"""Kinetics-400 weights by backbone: torchvision's."""
+"""Kinetics-400 weights by backbone, or by model where the system has trained it: torchvision's, and MMAction2's of TSM.
+
+MMAction2's tools/deployment/publish_model.py ends a file's name with the first eight digits of its SHA-256. Of TSM's
+own files no hash is published.
+"""
 PUBLIC = {"imagenet": IMAGENET, "kinetics": KINETICS}
 """The public files by what `weights` calls them."""
 AUTHORS = {
-    "mfnet": "github.com/cypw/PyTorch-MFNet (MFNet3D_Kinetics-400_72.8.pth)",
+    "mfnet": "github.com/cypw/PyTorch-MFNet (MFNet3D_Kinetics-400_72.8.pth, at https://goo.gl/QdE85T)",
     "c3d": "github.com/DavideA/c3d-pytorch (c3d.pickle, trained on Sports-1M)",
     "r2plus1d34": "github.com/moabitcoin/ig65m-pytorch (r2plus1d_34_clip32_ft_kinetics_from_ig65m-ade133f1.pth)",
 }
 """Where weights are that have no address of their own."""
 
 
-def find_weights(source: str, backbone: str) -> Path:
-    """The file that `source` means for a backbone: "imagenet", "kinetics", or a path.
+def public_file(source: str, model: str) -> PublicFile | None:
+    """The file that "imagenet" or "kinetics" means for a model, such as tsm_resnet50; None where there is none."""
+    return PUBLIC[source].get(model) or PUBLIC[source].get(model.partition("_")[2])
+
+
+def find_weights(source: str, model: str) -> Path:
+    """The file that `source` means for a model, such as tsm_resnet50: "imagenet", "kinetics", or a path.
 
     Raises:
         UserError: no such file, or the public one is neither here nor can be downloaded; the line says which file to
             put where.
     """
     if source in PUBLIC:
-        if backbone not in PUBLIC[source]:
+        public = public_file(source, model)
+        if public is None:
+            backbone = model.partition("_")[2]
             known = f"; some are at {AUTHORS[backbone]}" if backbone in AUTHORS else ""
-            known += "".join(f"; {name} weights are" for name in PUBLIC if backbone in PUBLIC[name])
-            raise UserError(f"no {source} weights are known for {backbone}: give a file, or weights none{known}")
-        public = PUBLIC[source][backbone]
+            known += "".join(f"; {name} weights are" for name in PUBLIC if public_file(name, model))
+            raise UserError(f"no {source} weights are known for {model}: give a file, or weights none{known}")
         return find_packaged(public) if public.package else fetch(public)
     path = Path(source).expanduser()
     if not path.is_file():
