@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-import kinesics
-from kinesics.analysis.cross_validate import cross_validate
+from kinesics.analysis.evaluate import test as evaluate
 from kinesics.analysis.official_splits import official_splits
 from kinesics.cli.commands import COMMANDS
 from kinesics.data.manifest import Manifest, Row, read_manifest, write_manifest
@@ -140,6 +139,12 @@ def test_other_views_are_scored_and_more_epochs_are_trained(manifests: list[Path
     assert not np.array_equal(Run(copied / "split-1").scores("test", "one").logits, old.logits)
 
 
+def test_a_test_on_another_manifest_in_the_same_place_does_not_count(manifests: list[Path], copied: Path) -> None:
+    evaluate(copied / "split-1", manifests[1], **CPU)
+    result = official_splits(tiny(), manifests[:2], copied, **CPU)
+    assert set(result.splits[0].scores.ids) == {item.id for item in read_manifest(manifests[0]).items("test")}
+
+
 def test_clips_of_val_choose_nothing(folder: Path, manifests: list[Path], tmp_path: Path) -> None:
     with_val = write(folder / "with_val.csv", rows_of(folder / "set.csv", 2, val=5))
     heard = Heard()
@@ -213,32 +218,3 @@ def test_more_mistakes_are_named(folder: Path, manifests: list[Path], tmp_path: 
     with pytest.raises(VideoError, match=r"1 of 13 clips are gone: .*gone\.mp4"):
         official_splits(tiny(), [manifests[0], gone], out, **CPU)
     assert not out.exists(), "all of this is found before the first training"
-
-
-def test_the_folds_of_a_cross_validation_are_scored_again_for_other_views_and_epochs(
-    tiny_set: Path, tmp_path: Path
-) -> None:
-    with pytest.raises(UserError, match="unknown view plan '25x11'"):
-        cross_validate(tiny(), tiny_set, tmp_path / "cv", views="25x11", **CPU)
-    assert not (tmp_path / "cv").exists()
-    cross_validate(tiny(), tiny_set, tmp_path / "cv", **CPU)
-    weights = tmp_path / "cv" / "fold-0" / "best" / "model.safetensors"
-    before = weights.read_bytes()
-    cross_validate(tiny(), tiny_set, tmp_path / "cv", views="two-clip", **CPU)
-    scores = Scores.load(tmp_path / "cv" / "scores.npz")
-    assert [record["views"] for record in scores.record["pooled"]] == ["two-clip", "two-clip"]
-    assert weights.read_bytes() == before
-    cross_validate(tiny(epochs=2), tiny_set, tmp_path / "cv", views="two-clip", **CPU)
-    again = Scores.load(tmp_path / "cv" / "scores.npz")
-    assert weights.read_bytes() != before
-    assert not np.array_equal(scores.logits, again.logits)
-
-
-def test_clips_with_several_labels_are_cross_validated(tmp_path: Path) -> None:
-    data = make_set(tmp_path, train=4, val=0, test=0, folds=2)
-    rows = list(read_manifest(data).rows)
-    both = [dataclasses.replace(row, labels=("left", "right")) if row.group == "g3" else row for row in rows]
-    heard = Heard()
-    found = kinesics.cross_validate(tiny(), write(data, both), tmp_path / "cv", listener=heard, **CPU)
-    assert "mean_average_precision" in found.pooled.names
-    assert any(line.startswith("fold 0: mean average precision") for line in heard.lines)

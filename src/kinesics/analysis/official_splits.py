@@ -178,7 +178,7 @@ def check_same_classes(first: Manifest, other: Manifest) -> None:
 
 def task_without_val(manifest: Manifest, listener: Listener) -> Task:
     """What is to be learned of the split train, for all epochs; says how many clips of `val` are not used."""
-    if unused := len(manifest.items("val")):
+    if unused := sum(row.usable and row.split == "val" for row in manifest.rows):
         listener.say(f"{manifest.path}: {unused} clips of split 'val' are not used; the last epoch is tested")
     return Task(manifest.classes, manifest.items("train"), (), manifest.multi_label, "train")
 

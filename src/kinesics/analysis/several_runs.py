@@ -42,7 +42,7 @@ def train_or_go_on(recipe: Recipe, task: Task, manifest: Manifest, out: Path, ex
 
 
 def kept_scores(file: Path, run: Path, recipe: Recipe, manifest: Manifest, views: str) -> Scores | None:
-    """The scores in `file`, if the run was trained as now and scored with these views; None if work is left to do.
+    """The scores in `file`, if the run was trained as now and scored on this manifest with these views; else None.
 
     Raises:
         UserError: the run has other settings, or is of another manifest.
@@ -51,9 +51,8 @@ def kept_scores(file: Path, run: Path, recipe: Recipe, manifest: Manifest, views
     if not (started and check_run_folder(run, recipe, manifest, resume=True) and file.is_file()):
         return None
     scores = Scores.load(file)
-    epochs = recipe.optim.epochs
-    same = scores.record.get("views", views) == views and scores.record.get("epochs", epochs) == epochs
-    return scores if same else None
+    now = {"views": views, "manifest_sha256": manifest.sha256, "epochs": recipe.optim.epochs}
+    return scores if all(scores.record.get(name, value) == value for name, value in now.items()) else None
 
 
 def check_taught(
