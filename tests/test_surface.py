@@ -41,6 +41,7 @@ SURFACE = {
     "list_models",
     "load",
     "make_puppets",
+    "official_splits",
     "predict",
     "prepare",
     "probe",
@@ -56,6 +57,7 @@ FUNCTIONS: Mapping[str, str] = {
     **{name: name for name in COMMANDS},
     "cross-validate": "cross_validate",
     "flow": "extract_flow",
+    "splits": "official_splits",
     "puppets": "PuppetSettings",
     "models": "list_models",
 }
@@ -66,6 +68,7 @@ MORE = {
     "puppets": {"out"},
     "train": {"preset", "model_args"},
     "cross-validate": {"preset", "model_args"},
+    "splits": {"preset", "model_args"},
 }
 """Flags that are no parameters, beside json."""
 LESS = {"prepare": {"check"}}
@@ -89,7 +92,7 @@ def flags_of(command: str, monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
     monkeypatch.setattr(tyro, "cli", cli)
     with pytest.raises(SystemExit):
-        COMMANDS[command].run(["tsm"] if command in ("train", "cross-validate") else [])
+        COMMANDS[command].run(["tsm"] if command in ("train", "cross-validate", "splits") else [])
     return {field.name for field in dataclasses.fields(kinds[0])}
 
 

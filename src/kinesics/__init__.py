@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from kinesics.analysis.evaluate import TestResult, test
     from kinesics.analysis.fuse import fuse
     from kinesics.analysis.model_cost import cost
+    from kinesics.analysis.official_splits import official_splits
     from kinesics.analysis.probe import probe
     from kinesics.annotation.annotate import annotate
     from kinesics.data.extract_flow import extract_flow
@@ -64,6 +65,7 @@ _HOMES = {
     "list_models": "kinesics.models.registry",
     "load": "kinesics.inference.predictor",
     "make_puppets": "kinesics.data.puppets",
+    "official_splits": "kinesics.analysis.official_splits",
     "predict": "kinesics.prediction",
     "prepare": "kinesics.data.prepare",
     "probe": "kinesics.analysis.probe",
@@ -99,6 +101,7 @@ __all__ = [
     "list_models",
     "load",
     "make_puppets",
+    "official_splits",
     "predict",
     "prepare",
     "probe",

@@ -40,6 +40,11 @@ def test_streams_of_a_paper_weigh_what_it_says(tmp_path: Path) -> None:
     fuse_runs(runs, tmp_path / "all")
     fused = json.loads((tmp_path / "all" / "metrics.json").read_text())["record"]["fused"]
     assert [fused[str(run)]["weight"] for run in runs] == [1, 1.5, 1]
+    pooled = dataclasses.replace(scores(4, 12), record={"pooled": [{"recipe": "stp_flow", "fold": 0}]})
+    pooled.save(tmp_path / "folds" / "scores.npz")  # as a cross-validation writes them
+    fuse_runs([runs[0], tmp_path / "folds"], tmp_path / "validated")
+    fused = json.loads((tmp_path / "validated" / "metrics.json").read_text())["record"]["fused"]
+    assert [stream["weight"] for stream in fused.values()] == [1, 1.5]
     fuse_runs([runs[0], run_folder(tmp_path / "other", 5)], tmp_path / "alike")
     fused = json.loads((tmp_path / "alike" / "metrics.json").read_text())["record"]["fused"]
     assert {stream["weight"] for stream in fused.values()} == {1}

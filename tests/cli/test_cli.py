@@ -94,6 +94,7 @@ def test_mistakes_are_told_in_one_line(words: list[str], wanted: str, capsys: py
     [
         ["train", "tsm", "--data", "x.csv"],
         ["cross-validate", "tsm", "--data", "x.csv"],
+        ["splits", "tsm", "--data", "x.csv", "y.csv"],
         ["prepare", "clips"],
         ["flow", "x.csv"],
         ["fuse", "a", "b"],

@@ -79,7 +79,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def ready(text: str, folder: Path) -> list[str]:
     """The words of a line as this test runs it: a training is made small."""
     words = ["tsm_resnet50" if word == "MODEL" else word for word in words_of(text)]
-    if words[0] in ("train", "cross-validate"):
+    if words[0] in ("train", "cross-validate", "splits"):
         if "--weights" in words and not (folder / words[words.index("--weights") + 1]).exists():
             place = words.index("--weights")
             del words[place : place + 2]

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from kinesics.analysis.calibrate import store_calibration
 from kinesics.analysis.evaluate import write_results
+from kinesics.analysis.several_runs import check_taught, kept_scores, recipe_of_runs, spread, train_or_go_on
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
@@ -20,11 +19,10 @@ from kinesics.metrics.hierarchy import evaluate_levels, find_hierarchy
 from kinesics.progress import Listener
 from kinesics.runs.ensemble_file import EnsembleFile, Member, holds_ensemble, write_ensemble
 from kinesics.runs.model_file import FINAL_NAME, find_model, has_finished_final, load_model, read_contract
-from kinesics.runs.run import RECIPE_NAME, SCORES_NAME
+from kinesics.runs.run import SCORES_NAME
 from kinesics.settings import Recipe
-from kinesics.training.checks import check_run_folder
-from kinesics.training.loop import Execution, Task, train_model
-from kinesics.training.train import NORMS_LEARN, prepared, task_of, without_patience
+from kinesics.training.loop import Execution, Task
+from kinesics.training.train import task_of
 from kinesics.values import Scores
 from kinesics.video.view_plan import view_plan
 
@@ -49,8 +47,7 @@ class CrossValidation:
 
     def spread(self, metric: str) -> tuple[float, float]:
         """Mean and standard deviation (of the sample) of a metric over the folds."""
-        values = [fold.metrics.value(metric) for fold in self.folds]
-        return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
+        return spread([fold.metrics for fold in self.folds], metric)
 
 
 def cross_validate(
@@ -97,17 +94,15 @@ def cross_validate(
             "--folds 5 --out …` makes five"
         )
     execution = Execution(device, num_workers, listener=listener)
-    given = without_patience(recipe)
-    plain = given.with_learning_norms()  # as it is in the runs' records, with which a second call compares it
-    if plain != given:
-        listener.say(NORMS_LEARN)
+    plain = recipe_of_runs(recipe, views, listener)
     results, all_scores = [], []
     for fold in folds:
         scores = run_fold(plain, manifest, fold, folds, out / f"fold-{fold}", views, execution)
         results.append(FoldResult(fold, len(scores.ids), evaluate_levels(scores, levels, num_bootstrap=0)))
         all_scores.append(scores)
-        accuracy = results[-1].metrics.value("mean_class_accuracy")
-        listener.say(f"fold {fold}: mean class accuracy {accuracy:.3f} over {len(scores.ids)} videos")
+        figure = "mean_average_precision" if manifest.multi_label else "mean_class_accuracy"
+        value = results[-1].metrics.value(figure)
+        listener.say(f"fold {fold}: {figure.replace('_', ' ')} {value:.3f} over {len(scores.ids)} videos")
     together = pool(all_scores)
     pooled = write_results(together, out, levels, {row.id: row.group for row in manifest.rows})
     if not holds_ensemble(out):  # one that is there may be calibrated
@@ -127,10 +122,8 @@ def cross_validate(
 def train_final(recipe: Recipe, manifest: Manifest, out: Path, pooled: Scores, execution: Execution) -> None:
     """Train on all clips into `out`/final, or go on with that; calibrate it by the folds' scores, if it is not yet."""
     folder = out / FINAL_NAME
-    started = (folder / RECIPE_NAME).is_file()
     execution.listener.say(f"the final model learns from all {len(manifest.items())} clips")
-    with prepared(recipe, task_of(manifest, "all"), manifest, folder, execution, resume=started) as trainer:
-        train_model(trainer)
+    train_or_go_on(recipe, task_of(manifest, "all"), manifest, folder, execution)
     if read_contract(find_model(folder)).calibration:
         return
     found = fit(pooled)
@@ -152,16 +145,11 @@ def run_fold(
     """The Scores of one fold by a model trained on the others; read from disk where it was done before."""
     held_out = manifest.items(folds=[fold])
     train = manifest.items(folds=[f for f in folds if f != fold])
-    missing = {label for item in held_out for label in item.labels} - {label for item in train for label in item.labels}
-    if missing:
-        names = ", ".join(manifest.classes[label] for label in sorted(missing))
-        raise UserError(f"{manifest.path}: fold {fold} holds all clips of {names}; no other fold can teach them")
+    check_taught(manifest, train, held_out, f"fold {fold}", "other fold")
+    if (kept := kept_scores(out / SCORES_NAME, out, recipe, manifest, views)) is not None:
+        return kept
     task = Task(manifest.classes, train, (), manifest.multi_label, f"all folds but {fold}")
-    started = (out / RECIPE_NAME).is_file()
-    if started and check_run_folder(out, recipe, manifest, resume=True) and (out / SCORES_NAME).is_file():
-        return Scores.load(out / SCORES_NAME)
-    with prepared(recipe, task, manifest, out, execution, resume=started) as trainer:
-        train_model(trainer)
+    train_or_go_on(recipe, task, manifest, out, execution)
     model, contract = load_model(out)
     scores = score(
         model,
@@ -174,6 +162,7 @@ def run_fold(
         record={
             **contract.record,
             "fold": fold,
+            "epochs": recipe.optim.epochs,
             "model": contract.model,
             "views": views,
             "precision": recipe.optim.precision,

@@ -94,6 +94,7 @@ def test(
         "split": split,
         "views": views,
         "clips_of_the_training": num_seen,
+        "epochs": len(Run(home_of(run)).log) or None,
         "recipe": contract.record.get("recipe"),
         "seed": contract.record.get("seed"),
         "temperature": contract.temperature,

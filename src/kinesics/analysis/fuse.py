@@ -8,7 +8,7 @@ from pathlib import Path
 from kinesics.analysis.evaluate import write_results
 from kinesics.data.manifest import Split
 from kinesics.errors import UserError
-from kinesics.metrics.accuracy import Metrics
+from kinesics.metrics.accuracy import Metrics, record_of_scores
 from kinesics.metrics.fusion import fuse as fuse_scores
 from kinesics.metrics.hierarchy import find_hierarchy
 from kinesics.recipes import stream_weights
@@ -47,7 +47,7 @@ def fuse(
     if len({str(run) for run in runs}) < len(runs):
         raise UserError("a run is named twice; give it a larger weight instead")
     streams = {str(run): Scores.load(score_file(Path(run), split, views)) for run in runs}
-    known = stream_weights([str(scores.record.get("recipe", "")) for scores in streams.values()])
+    known = stream_weights([str(record_of_scores(scores).get("recipe", "")) for scores in streams.values()])
     shares = dict(zip(streams, weights or known, strict=True))
     fused = fuse_scores(streams, shares)
     metrics = write_results(fused, Path(out), find_hierarchy(hierarchy, fused.classes))

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from kinesics.analysis.fuse import score_file
 from kinesics.data.manifest import Manifest, read_manifest
 from kinesics.errors import UserError
 from kinesics.inference.answer import AnswerRule
-from kinesics.metrics.accuracy import Metrics, evaluate
+from kinesics.metrics.accuracy import Metrics, evaluate, record_of_scores
 from kinesics.metrics.cost import Cost, cost
 from kinesics.models.recognizer import Recognizer
 from kinesics.runs.model_file import WEIGHTS_NAME, Contract, load_model
@@ -88,12 +87,6 @@ def rule_of_scores(scores: Scores) -> AnswerRule:
 def runs_of(folder: Path) -> list[Path]:
     """The folders with a model that scores come from: a run, or the folds of a cross-validation."""
     return sorted(folder.glob("fold-*")) or [folder]
-
-
-def record_of_scores(scores: Scores) -> Mapping[str, Any]:
-    """How scores came about; of a cross-validation's, which are pooled, how those of the first fold did."""
-    pooled = scores.record.get("pooled")
-    return pooled[0] if pooled else scores.record
 
 
 def run_folder(path: Path) -> Path:

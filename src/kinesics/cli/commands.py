@@ -8,7 +8,7 @@ from collections.abc import Callable
 from kinesics.cli.comparing import compare, report
 from kinesics.cli.data import flow, prepare, probe, puppets
 from kinesics.cli.explaining import explain
-from kinesics.cli.training import cross_validate, train
+from kinesics.cli.training import cross_validate, splits, train
 from kinesics.cli.using import calibrate, cost, demo, doctor, fuse, models, predict, test
 
 
@@ -29,6 +29,7 @@ COMMANDS: dict[str, Command] = {
     "train": Command("Train a recipe on a manifest: kinesics train tsm --data set.csv --out run", train),
     "test": Command("Test a trained run: scores, metrics with 95 % intervals, confusion matrix.", test),
     "cross-validate": Command("Train and test every fold of a manifest.", cross_validate),
+    "splits": Command("Train and test a recipe on each official split of a data set, and take the mean.", splits),
     "fuse": Command(
         "Fuse the scores of tested runs, such as RGB and flow: a weighted mean of their probabilities.", fuse
     ),

@@ -41,14 +41,7 @@ def show_metrics(metrics: Any, folder: Path | None = None) -> None:
 
 def show_cross_validation(result: Any) -> None:
     """Print one line per fold, mean ± standard deviation, and the pooled metrics."""
-    names = result.pooled.names
-    rows = [
-        (str(fold.fold), str(fold.num_videos), *(f"{fold.metrics.value(name):.3f}" for name in names))
-        for fold in result.folds
-    ]
-    spreads = [result.spread(name) for name in names]
-    rows.append(("mean ± std", "", *(f"{mean:.3f} ± {std:.3f}" for mean, std in spreads)))
-    say_table(("fold", "videos", *names), rows)
+    show_parts("fold", [(str(fold.fold), fold.metrics) for fold in result.folds], result)
     say("", "all folds together:")
     show_metrics(result.pooled, result.folder)
     if result.has_final:
@@ -58,6 +51,26 @@ def show_cross_validation(result: Any) -> None:
             f"kinesics predict {result.folder} VIDEO answers with all folds' models together; the same command with "
             "--final trains one model on all clips"
         )
+
+
+def show_official_splits(result: Any) -> None:
+    """Print one line per official split, then the mean."""
+    parts = [(f"{split.number} ({split.manifest.name})", split.metrics) for split in result.splits]
+    show_parts("split", parts, result)
+    name = result.names[0]
+    say("", f"mean {name} of {len(parts)} official splits: {result.spread(name)[0]:.3f}")
+    say(f"all figures are in {result.folder / 'splits.json'}; each run and its test are in {result.folder}/split-…")
+
+
+def show_parts(title: str, parts: Sequence[tuple[str, Any]], result: Any) -> None:
+    """Print a table of several tests, a name and its metrics each, that ends with mean ± standard deviation."""
+    names = parts[0][1].names
+    rows = [
+        (part, str(metrics.num_videos), *(f"{metrics.value(name):.3f}" for name in names)) for part, metrics in parts
+    ]
+    spreads = [result.spread(name) for name in names]
+    rows.append(("mean ± std", "", *(f"{mean:.3f} ± {std:.3f}" for mean, std in spreads)))
+    say_table((title, "videos", *names), rows)
 
 
 def show_models(systems: Mapping[str, str], backbones: Sequence[str], models: set[str]) -> None:

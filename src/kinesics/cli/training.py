@@ -1,4 +1,4 @@
-"""Commands that take a recipe: train, cross-validate. Imports of torch wait until they are needed."""
+"""Commands that take a recipe: train, cross-validate, splits. Imports of torch wait until they are needed."""
 
 from __future__ import annotations
 
@@ -52,6 +52,20 @@ def cross_validate(words: list[str]) -> int:
     with BarListener() as listener:
         result = function(**values, listener=listener)
     show_cross_validation(result)
+    return 0
+
+
+def splits(words: list[str]) -> int:
+    """`kinesics splits RECIPE --data split1.csv split2.csv … --out folder …`."""
+    from kinesics.analysis.official_splits import official_splits as function
+    from kinesics.cli.progress import BarListener
+    from kinesics.cli.results import show_official_splits
+
+    values = recipe_flags(function, {"recipe": RECIPE}, words, "splits")
+    check_writable(values["out"])
+    with BarListener() as listener:
+        result = function(**values, listener=listener)
+    show_official_splits(result)
     return 0
 
 

@@ -271,3 +271,9 @@ def pool(parts: Sequence[Scores]) -> Scores:
         record={"pooled": [dict(part.record) for part in parts]},
         digests=tuple(digest for part in parts for digest in part.digests) if all(p.digests for p in parts) else (),
     )
+
+
+def record_of_scores(scores: Scores) -> Mapping[str, Any]:
+    """How scores came about; of a cross-validation's, which are pooled, how those of the first fold did."""
+    pooled = scores.record.get("pooled")
+    return pooled[0] if pooled else scores.record

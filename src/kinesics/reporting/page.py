@@ -13,7 +13,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from kinesics.analysis.compare import TITLES
-from kinesics.analysis.tested_runs import record_of_scores
+from kinesics.metrics.accuracy import record_of_scores
 from kinesics.metrics.bootstrap import Interval
 from kinesics.reporting.figures import Pictures
 from kinesics.reporting.previews import Preview

@@ -19,12 +19,11 @@ from kinesics.analysis.tested_runs import (
     model_of,
     places_of,
     read_tested,
-    record_of_scores,
 )
 from kinesics.data.manifest import Manifest
 from kinesics.devices import make_fabric
 from kinesics.errors import UserError
-from kinesics.metrics.accuracy import predictions
+from kinesics.metrics.accuracy import predictions, record_of_scores
 from kinesics.metrics.calibration import Bin, believed, judged, reliability
 from kinesics.metrics.losses import video_losses
 from kinesics.metrics.significance import hits
