@@ -24,8 +24,8 @@ from kinesics.settings import Recipe
 
 RECIPES: dict[str, Callable[[], Recipe]] = {
     "tsn": tsn,
-    "tsn16": tsn16,
     "tsm": tsm,
+    "tsn16": tsn16,
     "mlfe": mlfe,
     "mlfe_flow": mlfe_flow,
     "mlfe_tsm": mlfe_tsm,
