@@ -79,7 +79,8 @@ def test_heat_follows_the_spot(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("name", list_models())
 def test_heat_lies_in_the_spot_for_every_model(name: str, method: str) -> None:
-    check(name, method, (2, 1, 1), MethodSettings() if name in SOME else QUICK)
+    full = name in SOME or name.endswith("bninception")  # where eight steps are too few for integrated gradients
+    check(name, method, (2, 1, 1), MethodSettings() if full else QUICK)
 
 
 @pytest.mark.parametrize("name", ["tsn_resnet18", "stp_bninception", "tefe_efficientnet_lite0"])
