@@ -158,7 +158,7 @@ def table(scores: dict[str, list[Scores]], backwards: dict[str, list[Scores]], m
             columns.append(interval(lambda s, c, part=part: float(part[s][:, c].mean()), part.shape))
         reverse = hits(backwards[name])[:, directed]
         columns.append(interval(lambda s, c, part=reverse: float(part[s][:, c].mean()), reverse.shape))
-        difference = "" if name == "tsm" else against(found, right["tsm"])
+        difference = against(found, right["tsm"]) if name != "tsm" and "tsm" in right else ""
         each = " ".join(f"{100 * value:.1f}" for value in found.mean(axis=1))
         took = f"{np.mean(minutes[name]):.1f}" if name in minutes else ""
         lines.append(f"| {name} | {' | '.join(columns)} | {difference} | {each} | {took} |")
