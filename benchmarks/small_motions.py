@@ -61,15 +61,19 @@ class Entry:
     input: InputConfig = BASE.input
     arguments: Mapping[str, Any] = field(default_factory=dict)
     optim: Mapping[str, Any] = field(default_factory=dict)
+    dropout: float = 0.0
 
     def recipe(self, name: str, seed: int) -> Recipe:
         """The recipe of this row."""
-        model = replace(BASE.model, system=self.system, arguments=self.arguments)
+        model = replace(BASE.model, system=self.system, dropout=self.dropout, arguments=self.arguments)
         base = replace(BASE, name=name, model=model, input=self.input, seed=seed)
         return base.with_changes({f"optim.{key}": value for key, value in self.optim.items()})
 
 
 PARTIAL = {"batch_norm": "partial"}
+REGION = {"match": "region", "weigh": False}
+HEAD_ALONE = {"head_rate": 5.0, "frozen_stages": 5, "batch_norm": "frozen", "epochs": 20}
+"""An epoch is quicker where the backbone stays as it is, and there are more of them."""
 SYSTEMS = {
     "tsn": Entry("tsn"),
     "tsm": Entry("tsm", arguments=HALVES),
@@ -78,7 +82,8 @@ SYSTEMS = {
     "stp_flow": Entry("stp", STACKS),
     "tefe": Entry("tefe"),
     "kpsem": Entry("kpsem", arguments=FINE),
-    "kpsem_region": Entry("kpsem", arguments={"match": "region", "weigh": False}, optim={"head_rate": 5.0}),
+    "kpsem_region": Entry("kpsem", arguments=REGION, optim={"head_rate": 5.0}),
+    "kpsem_head": Entry("kpsem", arguments={**REGION, "norm": False}, optim=HEAD_ALONE, dropout=0.5),
     "mdt": Entry("mdt", replace(BASE.input, frames_per_segment=5)),
     "tsn_partial": Entry("tsn", optim=PARTIAL),
     "tsm_partial": Entry("tsm", arguments=HALVES, optim=PARTIAL),

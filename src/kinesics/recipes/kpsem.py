@@ -47,11 +47,11 @@ def kpsem() -> Recipe:
 def kpsem_region() -> Recipe:
     """Ours, not the paper's: `kpsem` whose points go to those of the same region, all regions alike.
 
-    Equation 9 as printed weighs the points of the next frame nearly alike, and the direction of a shift is lost:
-    docs/results.md.
+    Equation 9 as printed weighs the points of the next frame nearly alike, and the direction of a shift is lost. The
+    embedding has no norms: the best form that was measured on small motions (docs/results.md).
     """
     base = kpsem()
-    arguments = {"match": "region", "weigh": False}
+    arguments = {"match": "region", "weigh": False, "norm": False}
     return replace(base, name="kpsem_region", model=replace(base.model, arguments=arguments))
 
 
