@@ -70,7 +70,7 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Resize:
-    """What frames are resized to: exactly `exact`, whatever their shape, or else to a short side.
+    """What frames are resized to: exactly `exact`, also frames of another shape, or else to a short side.
 
     lowest, highest: the range of the short side, most often one number; the aspect ratio is kept. With `exact` they are
     its own short side.

@@ -48,7 +48,8 @@ def kpsem_region() -> Recipe:
     """Ours, not the paper's: `kpsem` whose points go to those of the same region, all regions alike.
 
     Equation 9 as printed weighs the points of the next frame nearly alike, and the direction of a shift is lost. The
-    embedding has no norms: the best form that was measured on small motions (docs/results.md).
+    embedding has no norms. It was measured on small motions of puppets, where this form did best with only the head
+    trained (docs/results.md); not on MFNet.
     """
     base = kpsem()
     arguments = {"match": "region", "weigh": False, "norm": False}

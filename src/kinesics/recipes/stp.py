@@ -1,4 +1,4 @@
-"""STP: a temporal pyramid inside each segment, on BN-Inception; its baseline and the other heights of its table 1."""
+"""STP: a temporal pyramid inside each segment, on BN-Inception; and the other rows of its table 1."""
 
 from __future__ import annotations
 

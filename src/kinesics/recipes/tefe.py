@@ -45,8 +45,8 @@ def tefe16() -> Recipe:
 
 def placed(te: Sequence[int], fe: Sequence[int]) -> Row:
     """A row of tables 4 and 5: how many blocks of layer2 to layer5 have TE, and how many FE."""
-    said = f"TEFE's ablation, 16 frames: TE in {tuple(te)} blocks of the four stages, FE in {tuple(fe)}."
-    return Row(said, {"te": list(te), "fe": list(fe)})
+    description = f"TEFE's ablation, 16 frames: TE in {tuple(te)} blocks of the four stages, FE in {tuple(fe)}."
+    return Row(description, {"te": list(te), "fe": list(fe)})
 
 
 ROWS = {

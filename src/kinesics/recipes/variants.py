@@ -15,13 +15,13 @@ Made = Callable[[], Recipe]
 class Row:
     """One row of a table: what it is and what it found, the system's arguments, and other settings by dotted name."""
 
-    said: str
+    description: str
     arguments: Mapping[str, Any] = field(default_factory=dict)
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
 def variants(base: Made, rows: Mapping[str, Row]) -> dict[str, Made]:
-    """The recipe function of each row, by its name; `said` is its docstring."""
+    """The recipe function of each row, by its name; its description is the docstring."""
     return {name: variant(base, name, row) for name, row in rows.items()}
 
 
@@ -32,5 +32,5 @@ def variant(base: Made, name: str, row: Row) -> Made:
         return base().with_changes({"name": name, "model": {"arguments": row.arguments}, **row.changes})
 
     made.__name__ = name
-    made.__doc__ = row.said
+    made.__doc__ = row.description
     return made

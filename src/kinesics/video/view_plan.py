@@ -110,7 +110,7 @@ def view_plan(name: str, input: InputConfig) -> ViewPlan:
     ten-by-three: ten clips × three crops at full resolution, probabilities averaged (Non-local's protocol).
     25x10: 25 segments × corners, centre and their mirror images (TSN's protocol; here its 25 frames are one clip).
     25x1: the same with the centre crop only, ten times as fast.
-    whole-WIDTHxHEIGHT: one clip, the whole frame resized to exactly this size, whatever its shape: whole-256x224 is
+    whole-WIDTHxHEIGHT: one clip, the whole frame resized to exactly this size, also of another shape: whole-256x224 is
     TEFE's (section IV.B, where it is written 224×256).
 
     "Full resolution" is the largest crop of the shape of `input.size` that fits into all frames. Where `input.resize`
